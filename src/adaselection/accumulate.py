@@ -1,0 +1,81 @@
+"""Rows pushed in, full batches popped out (algorithm 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from adaselection import tree
+from adaselection.errors import BatchStructureError
+from adaselection.tree import Batch
+
+
+class Accumulator:
+    """The set C of algorithm 2: kept rows wait here until they make a full batch.
+
+    Differs from the paper in: a batch is full when ``|C| >= b``, and what is over waits on; as printed, ``|C| = |B|``
+    never holds where k does not divide b.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[Batch] = []
+        self._rows = 0
+        self._restored: list[Any] | None = None
+
+    def __len__(self) -> int:
+        """Rows that wait."""
+        return self._rows
+
+    def push(self, rows: Batch) -> None:
+        """Add rows."""
+        self.shape_like(rows)
+        self._parts.append(rows)
+        self._rows += tree.length(rows)
+
+    def pop(self, size: int) -> Batch:
+        """Take the first ``size`` rows out as one batch.
+
+        Raises:
+            BatchStructureError: fewer rows wait, or their structures differ.
+        """
+        if not 0 < size <= self._rows or self._restored is not None:
+            raise BatchStructureError(f"{self._rows} rows wait, so {size} cannot be taken out.")
+        joined = tree.cat(self._parts)
+        self._parts = [tree.narrow(joined, size, self._rows)] if size < self._rows else []
+        self._rows -= size
+        return joined if not self._parts else tree.narrow(joined, 0, size)
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._parts, self._rows, self._restored = [], 0, None
+
+    @property
+    def shapeless(self) -> bool:
+        """Whether restored rows wait for a batch that tells their structure."""
+        return self._restored is not None
+
+    def shape_like(self, batch: Batch) -> None:
+        """Give restored rows the structure and devices of a batch."""
+        if self._restored is None:
+            return
+        saved, self._restored = self._restored, None
+        placed = [
+            row.to(like.device) if isinstance(row, Tensor) and isinstance(like, Tensor) else row
+            for row, like in zip(saved, tree.leaves(batch), strict=False)
+        ]
+        self._parts = [tree.with_leaves(batch, placed if len(placed) == len(saved) else saved)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows that wait as flat parts: tensors and lists, without the structure around them."""
+        if self._restored is not None:
+            return {"rows": self._rows, "parts": list(self._restored)}
+        flat = tree.leaves(tree.cat(self._parts)) if self._rows else []
+        parts = [leaf.detach().cpu().clone() if isinstance(leaf, Tensor) else list(leaf) for leaf in flat]
+        return {"rows": self._rows, "parts": parts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take rows back; they regain their structure from the next batch."""
+        self.clear()
+        self._rows = int(state["rows"])
+        self._restored = list(state["parts"]) if self._rows else None

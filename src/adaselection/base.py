@@ -1,0 +1,170 @@
+"""What all policies share: the thin state around the pure step."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+
+from adaselection import checks
+from adaselection import functional as F  # noqa: N812
+from adaselection._shapes import Float
+from adaselection.errors import NonFiniteLossError, StateError
+from adaselection.step import Noise, PolicyState, Recipe, Reduce, initial_state, step
+from adaselection.types import Selection, Signals
+
+STATE_VERSION = 1
+
+
+class Policy:
+    """What all policies share: the state around the pure `step`. Not made by users; see `AdaSelection`."""
+
+    def __init__(self, recipe: Recipe, seed: int, settings: dict[str, Any]) -> None:
+        self._recipe = recipe
+        self._settings = settings
+        self._generator = torch.Generator().manual_seed(seed)
+        self._state = initial_state(len(recipe.methods))
+        self._warned = False
+
+    @property
+    def rate(self) -> float:
+        """Sampling rate: the share of the rows that is kept."""
+        return self._recipe.rate
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods that are mixed."""
+        return tuple(info.name for info in self._recipe.methods)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Signals that the policy reads; empty if it can choose without looking at the model."""
+        if self._recipe.importance is None and len(self._recipe.methods) == 1:
+            return self._recipe.methods[0].needs
+        return frozenset({"losses"}).union(*(info.needs for info in self._recipe.methods))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its selections carry sample weights that the training loss must use."""
+        return self._recipe.weight_exponent > 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that the policy was built from, as plain values."""
+        return dict(self._settings)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight w of each method, summing to 1. Reading them may wait for an accelerator."""
+        values = self._state.log_weights.softmax(0).tolist()
+        return dict(zip(self.methods, values, strict=True))
+
+    @property
+    def nonfinite(self) -> int:
+        """NaN or infinite losses seen so far. Reading it may wait for an accelerator."""
+        return int(self._state.nonfinite)
+
+    def select(self, signals: Float[torch.Tensor, " b"] | Signals, *, reduce: Reduce | None = None) -> Selection:
+        """Choose the rows of one batch to train on, and update the weights of the methods from it.
+
+        Args:
+            signals: one loss per row, shape ``[b]``, or `Signals` with more than losses.
+            reduce: mean over the processes of a training, for tensors of shape ``[m]``; the loaders pass it.
+
+        Returns:
+            The `Selection`, with ``k = max(1, round(rate * b))`` rows; none of an empty batch.
+
+        Raises:
+            LossShapeError: not one loss per row.
+            ArgumentError: a signal that a method needs is missing, or a method returned the wrong shape.
+            NonFiniteLossError: more NaN or infinite losses than ``max_nonfinite`` allows, or fewer finite ones than rows
+                to keep. The policy is then as it was. On an accelerator, where looking at once would mean waiting,
+                `check` raises it instead.
+        """
+        signals = checks.as_signals(signals)
+        size = signals.losses.shape[0]
+        if size == 0:
+            empty = signals.losses.new_empty(0)
+            return Selection(torch.empty(0, dtype=torch.int64, device=empty.device), empty, empty)
+        k = F.kept_per_batch(size, self.rate)
+        self._warn_rounding(size, k)
+        if signals.losses.device.type == "cpu":
+            checks.finite_enough(signals, k, self._recipe.max_nonfinite)
+        self._follow(signals.losses.device)
+        before = self._generator.get_state()
+        try:
+            with torch.no_grad():
+                state, selection = step(self._recipe, self._state, signals, self._draw(size), k, reduce)
+        except BaseException:
+            self._generator.set_state(before)
+            raise
+        self._state = state
+        return selection
+
+    def check(self) -> None:
+        """Raise what `select` could not on an accelerator; the loaders call it once for each batch that they yield.
+
+        Raises:
+            NonFiniteLossError: some batch since the last check had too many NaN or infinite losses.
+        """
+        if int(self._state.alarm):
+            self._state = self._state._replace(alarm=torch.zeros_like(self._state.alarm))
+            raise NonFiniteLossError(
+                f"a batch held more NaN or infinite losses than the share of {self._recipe.max_nonfinite:g} allowed, or "
+                "fewer finite ones than rows to keep. Lower the learning rate, or raise max_nonfinite."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on bit for bit: tensors, numbers and strings, loadable with ``weights_only=True``."""
+        tensors = {name: value.detach().cpu().clone() for name, value in self._state._asdict().items()}
+        return {
+            "version": STATE_VERSION,
+            "policy": type(self).__name__,
+            "methods": list(self.methods),
+            "rate": self.rate,
+            "generator": self._generator.get_state(),
+            **tensors,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`.
+
+        Raises:
+            StateError: the state is of another version, policy, method list or rate. The policy is then as it was.
+        """
+        own = self.state_dict()
+        checks.same_state(own, state, ("version", "policy", "methods", "rate"), "policy")
+        try:
+            tensors = PolicyState(
+                *(state[name].to(own[name].dtype).reshape(own[name].shape) for name in PolicyState._fields)
+            )
+            self._generator.set_state(state["generator"].cpu())
+        except (AttributeError, RuntimeError, TypeError) as error:
+            raise StateError(f"the state dict is damaged: {error}. Take an undamaged checkpoint.") from error
+        self._state = PolicyState(*(value.clone() for value in tensors))
+
+    def _draw(self, size: int) -> Noise:
+        """Random numbers of one batch, from the policy's own generator on the CPU: the same on every device."""
+        count = len(self._recipe.methods)
+        device = self._state.step.device
+        drawn = torch.rand(2 * size + 1 + count, generator=self._generator).to(device, non_blocking=True)
+        rows, order, start, gains = drawn.split((size, size, 1, count))
+        return Noise(rows, order, start[0], gains)
+
+    def _follow(self, device: torch.device) -> None:
+        """Move the state to where the losses are."""
+        if self._state.step.device != device:
+            real = initial_state(1, device).previous.dtype
+            moved = (v.to(device, real if v.is_floating_point() else v.dtype) for v in self._state)
+            self._state = PolicyState(*moved)
+
+    def _warn_rounding(self, size: int, k: int) -> None:
+        """Say once when rounding to whole rows moves the rate by more than a tenth."""
+        if not self._warned and abs(k / size - self.rate) > 0.1 * self.rate:
+            self._warned = True
+            warnings.warn(
+                f"a batch of {size} rows at rate {self.rate:g} keeps {k}, an effective rate of {k / size:.3g}. "
+                "Use larger batches, or select over several of them with SelectiveLoader(window=...).",
+                stacklevel=3,
+            )

@@ -1,0 +1,161 @@
+"""Checks of what users pass in: each says what is wrong, why, and the exact fix."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from adaselection.errors import ArgumentError, LossShapeError, NonFiniteLossError, StateError
+from adaselection.types import Signals
+
+_T = TypeVar("_T")
+
+
+def number(name: str, value: float) -> float:
+    """The value as a number; `ArgumentError` if it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ArgumentError(f"{name} must be a number; got {value!r}.")
+    return float(value)
+
+
+def rate(value: float) -> float:
+    """A sampling rate in ``(0, 1]``."""
+    if not 0 < number("rate", value) <= 1:
+        raise ArgumentError(
+            f"rate={value!r} is outside (0, 1]: it is the share of the rows to train on. "
+            "Pass for example rate=0.3, or rate=1 to train on all."
+        )
+    return value
+
+
+def within(name: str, value: float, low: float, high: float) -> float:
+    """A number in ``[low, high]``."""
+    if not low <= number(name, value) <= high:
+        raise ArgumentError(f"{name}={value!r} is outside [{low:g}, {high:g}].")
+    return value
+
+
+def finite(name: str, value: float) -> float:
+    """A finite number."""
+    if not math.isfinite(number(name, value)):
+        raise ArgumentError(f"{name} must be a finite number; got {value!r}.")
+    return value
+
+
+def positive(name: str, value: float) -> float:
+    """A finite number above 0."""
+    if not finite(name, value) > 0:
+        raise ArgumentError(f"{name} must be above 0; got {value!r}.")
+    return value
+
+
+def count(name: str, value: int, least: int) -> int:
+    """A whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ArgumentError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+    return value
+
+
+def seed(value: int) -> int:
+    """A seed that `torch.Generator` takes."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ArgumentError(f"seed must be a whole number from 0 to 2**63 - 1; got {value!r}.")
+    return value
+
+
+def one_of(name: str, value: _T, choices: Sequence[str], *, optional: bool = False) -> _T:
+    """One of several words, or None where ``optional``."""
+    if (optional and value is None) or (isinstance(value, str) and value in choices):
+        return value
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    allowed = ", ".join(map(repr, choices)) + (" or None" if optional else "")
+    raise ArgumentError(f"{name}={value!r} is unknown.{hint} Take {allowed}.")
+
+
+def as_signals(given: torch.Tensor | Signals) -> Signals:
+    """Losses or signals as detached `Signals` of one loss per row.
+
+    Raises:
+        LossShapeError: not a tensor, or not one number per row.
+    """
+    signals = given if isinstance(given, Signals) else Signals(losses=_tensor("losses", given))
+    losses = _vector("losses", signals.losses)
+    norms = signals.grad_norms
+    if norms is not None:
+        norms = _vector("grad_norms", norms)
+        if norms.shape != losses.shape:
+            raise LossShapeError(
+                f"grad_norms has {norms.shape[0]} rows and losses has {losses.shape[0]}; give one of each per row."
+            )
+    return Signals(losses=losses, grad_norms=norms, kind=signals.kind)
+
+
+def _tensor(name: str, value: object) -> torch.Tensor:
+    if not isinstance(value, torch.Tensor):
+        raise LossShapeError(f"{name} must be a tensor of shape [b]; got {type(value).__name__}. Use torch.as_tensor.")
+    return value
+
+
+def _vector(name: str, value: torch.Tensor) -> torch.Tensor:
+    value = _tensor(name, value).detach()
+    if value.dim() == 0:
+        raise LossShapeError(
+            f'{name} is a single number, and selection needs one per row, shape [b]. Use a loss with reduction="none".'
+        )
+    if value.dim() != 1:
+        raise LossShapeError(
+            f"{name} has shape {tuple(value.shape)}, and selection needs one number per row, shape [{value.shape[0]}]. "
+            f"Reduce the rest, for example {name}.flatten(1).mean(1)."
+        )
+    if value.is_complex():
+        raise LossShapeError(f"{name} is complex; give real numbers.")
+    return value if value.is_floating_point() else value.to(torch.float32)
+
+
+def finite_enough(signals: Signals, k: int, share: float) -> None:
+    """Refuse a batch with too many losses that are not finite; reads the values, so only where that is free.
+
+    Raises:
+        NonFiniteLossError: more than ``share`` of the rows are bad, or fewer than ``k`` are good. Names the rows.
+    """
+    good = signals.losses.isfinite()
+    if signals.grad_norms is not None:
+        good = good & signals.grad_norms.isfinite()
+    if bool(good.all()):
+        return
+    size = good.shape[0]
+    rows = (~good).nonzero().flatten().tolist()
+    if len(rows) > share * size or size - len(rows) < k:
+        shown = ", ".join(map(str, rows[:20])) + (", ..." if len(rows) > 20 else "")
+        raise NonFiniteLossError(
+            f"{len(rows)} of {size} losses are NaN or infinite (rows {shown}); allowed is a share of {share:g}, and at "
+            f"least {k} finite ones are needed. Look at these rows, lower the learning rate, or raise max_nonfinite.",
+            rows,
+        )
+
+
+def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[str], what: str) -> None:
+    """Refuse a state dict that does not fit.
+
+    Raises:
+        StateError: an entry is missing, or one of ``keys`` differs; names both values.
+    """
+    if not isinstance(given, Mapping):
+        raise StateError(f"the {what} state must be a dict as state_dict() gives it; got {type(given).__name__}.")
+    missing = [key for key in own if key not in given]
+    if missing:
+        raise StateError(
+            f"the {what} state lacks {', '.join(missing)}: it is not one of this version's. Take a checkpoint that "
+            "this version of adaselection wrote."
+        )
+    for key in keys:
+        if given[key] != own[key]:
+            raise StateError(
+                f"the {what} state has {key}={given[key]!r}, and this {what} has {key}={own[key]!r}. Build it as it was "
+                "when the state was saved."
+            )

@@ -1,0 +1,92 @@
+"""Draws of a fixed size with known inclusion probabilities, and the weights that undo their bias."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adaselection._shapes import Bool, Float, Int
+
+_FLOOR = 1e-9
+
+
+def inclusion_probabilities(
+    scores: Float[Tensor, " b"], k: int, valid: Bool[Tensor, " b"] | None = None
+) -> Float[Tensor, " b"]:
+    """Probabilities ``min(1, c * score)`` that sum to ``k``.
+
+    Args:
+        scores: at least 0, shape ``[b]``. Scores below ``1e-9`` of the largest count as that, so that every
+            valid row has a chance.
+        k: rows to draw, at most the number of valid rows.
+        valid: rows that may be drawn, shape ``[b]``; all if None.
+
+    Returns:
+        Shape ``[b]``, each in ``[0, 1]``; 0 where not valid.
+    """
+    size = scores.shape[0]
+    if valid is None:
+        valid = torch.ones_like(scores, dtype=torch.bool)
+    if size == 0 or k == 0:
+        return torch.zeros_like(scores)
+    top = torch.where(valid, scores, 0).amax()
+    share = torch.where(top > 0, scores / torch.where(top > 0, top, 1), 1.0).clamp_min(_FLOOR)
+    share = torch.where(valid, share, 0)
+    ordered = share.sort(descending=True).values
+    tail = ordered.flip(0).cumsum(0).flip(0)  # tail[t]: sum of all but the t largest
+    capped = torch.arange(size, device=scores.device)
+    factor = (k - capped) / tail.clamp_min(torch.finfo(scores.dtype).tiny)
+    fits = (ordered * factor <= 1 + 1e-12) & (capped < k)
+    fits = fits | (capped == k - 1)  # at the latest all but one of the k are sure
+    first = fits.to(torch.int8).argmax()
+    return torch.where(valid, (share * factor[first]).clamp_max(1.0), 0)
+
+
+def systematic_draw(
+    probabilities: Float[Tensor, " b"],
+    k: int,
+    start: Float[Tensor, ""] | float,
+    order: Int[Tensor, " b"] | None = None,
+) -> Int[Tensor, " k"]:
+    """Exactly ``k`` different rows, row i with probability ``probabilities[i]``.
+
+    Args:
+        probabilities: in ``[0, 1]``, summing to ``k``, shape ``[b]``.
+        k: rows to draw.
+        start: one uniform random number in ``[0, 1)``.
+        order: order in which the rows are walked, shape ``[b]``; a random one keeps neighbours from excluding
+            each other. The order of the batch if None.
+
+    Returns:
+        The rows drawn, in the order of the batch, shape ``[k]``.
+
+    Source: systematic sampling, Madow 1949.
+    """
+    size = probabilities.shape[0]
+    if size == 0 or k == 0:
+        return torch.empty(0, dtype=torch.int64, device=probabilities.device)
+    walked = probabilities if order is None else probabilities[order]
+    reach = walked.cumsum(0)
+    reach = reach * (k / reach[-1])
+    steps = (reach + start).floor()
+    previous = torch.cat((torch.zeros_like(steps[:1]), steps[:-1]))
+    crossed = (steps - previous).clamp(0, 1)
+    chosen = (2 * crossed + walked).sort(descending=True, stable=True).indices[:k]
+    return (chosen if order is None else order[chosen]).sort().values
+
+
+def sample_weights(probabilities: Float[Tensor, " k"], exponent: float = 1.0) -> Float[Tensor, " k"]:
+    """Horvitz-Thompson weights of drawn rows, ``p^-exponent``, scaled to mean 1.
+
+    Args:
+        probabilities: inclusion probabilities of the rows drawn, above 0, shape ``[k]``.
+        exponent: 1 makes the weighted mean an unbiased estimate up to its normalisation, 0 leaves it biased
+            as in the paper.
+
+    Returns:
+        Shape ``[k]``.
+    """
+    if exponent == 0 or probabilities.shape[0] == 0:
+        return torch.ones_like(probabilities)
+    logs = -exponent * probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+    return torch.softmax(logs, dim=0) * probabilities.shape[0]

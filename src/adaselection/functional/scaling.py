@@ -1,0 +1,58 @@
+"""Scores of any unit on one scale."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adaselection._shapes import Bool, Float
+
+_NORMAL = 1.4826  # standard deviation of a normal distribution / its median absolute deviation
+_NORMAL_MEAN = 1.2533  # the same / its mean absolute deviation
+
+
+def masked_median(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"]) -> Float[Tensor, "*m 1"]:
+    """Median over the valid entries of the last dimension, the mean of the middle two for an even count.
+
+    Args:
+        values: shape ``[..., b]`` with ``b >= 1``.
+        valid: the same shape.
+
+    Returns:
+        Shape ``[..., 1]``; plus infinity where nothing is valid.
+    """
+    ordered = torch.where(valid, values, torch.inf).sort(dim=-1).values
+    count = valid.sum(dim=-1, keepdim=True)
+    low = ordered.gather(-1, ((count - 1) // 2).clamp_min(0))
+    high = ordered.gather(-1, (count // 2).clamp_max(values.shape[-1] - 1))
+    return torch.where(count > 0, low + (high / 2 - low / 2), torch.inf)
+
+
+def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"]) -> Float[Tensor, "*m b"]:
+    """``(value - median) / (1.4826 * median absolute deviation)`` over the last dimension's valid entries.
+
+    Where the median deviation is 0 (more than half of the entries are equal) the mean absolute deviation
+    times 1.2533 takes its place; where that is 0 too, every z is 0. So the result is the same for any
+    positive multiple of the values.
+
+    Args:
+        values: shape ``[..., b]``.
+        valid: the same shape.
+
+    Returns:
+        Shape ``[..., b]``, finite for finite values; 0 for entries that are not valid.
+
+    Source: Iglewicz & Hoaglin 1993, modified z-score.
+    """
+    if values.shape[-1] == 0:
+        return values
+    present = torch.where(valid, values, 0)
+    middle = torch.where(valid.any(-1, keepdim=True), masked_median(present, valid), 0)
+    deviation = torch.where(valid, present - middle, 0)
+    width = _NORMAL * masked_median(deviation.abs(), valid)
+    count = valid.sum(-1, keepdim=True).clamp_min(1)
+    mean = _NORMAL_MEAN * (deviation.abs() / count).sum(-1, keepdim=True)
+    width = torch.where(width > 0, width, mean)
+    limit = torch.finfo(values.dtype).max / 4  # one value may be more widths away than a number can say
+    z = (deviation / torch.where(width > 0, width, 1)).clamp(-limit, limit)
+    return torch.where(width > 0, z, 0)

@@ -1,0 +1,1 @@
+"""The laboratory: tasks, runs, records, statistics and the report behind the command line."""

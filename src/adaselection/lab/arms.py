@@ -1,0 +1,95 @@
+"""The arms of a comparison: what trains, and on which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adaselection import AdaSelection, Policy, SingleMethod, method_info, methods
+from adaselection.lab.naming import lookup
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """What the command line may say about the policy of the `adaselection` arms; None leaves the default.
+
+    Attributes:
+        methods: Candidate methods.
+        beta: Of eq. 3, in [-1, 1].
+        curriculum: Of eq. 4: printed, text or scale_free.
+        importance: Of eq. 2: softmax_z, softmax, indicator or rank.
+        weighting: Of eq. 3: bounded, paper, fixed or placebo.
+        choice: Of eq. 6: top_k, quota or draw.
+    """
+
+    methods: tuple[str, ...] | None = None
+    beta: float | None = None
+    curriculum: str | None = None
+    importance: str | None = None
+    weighting: str | None = None
+    choice: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+Build = Callable[[float, int, PolicyOptions], Policy]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of a comparison.
+
+    Attributes:
+        name: As on the command line.
+        summary: One line.
+        build: Makes the policy from a rate, a seed and the options; None where every row is trained on.
+    """
+
+    name: str
+    summary: str
+    build: Build | None
+
+
+def _single(method: str) -> Build:
+    return lambda rate, seed, options: SingleMethod(method, rate, seed=seed)
+
+
+def _mixture(**fixed: Any) -> Build:
+    return lambda rate, seed, options: AdaSelection(rate=rate, seed=seed, **{**options.given(), **fixed})
+
+
+def arms() -> dict[str, Arm]:
+    """Every arm by name: the fixed ones, then one for each method alone."""
+    rows = [
+        Arm("full", "every row, all epochs: the run that the others want to be cheaper than", None),
+        Arm("uniform_budget", "every row, fewer epochs, schedule fitted to the budget: the opponent", None),
+        Arm("uniform_rate", "random rows of each batch at the same rate, no scoring", _single("uniform")),
+        Arm("placebo", "AdaSelection with random method weights", _mixture(weighting="placebo")),
+        Arm("adaselection", "AdaSelection as it is by default, or as the options say", _mixture()),
+        Arm("adaselection_paper", "AdaSelection in the paper's reading of every equation", _mixture(replicate="paper")),
+    ]
+    rows += [
+        Arm(name, f"alone: {method_info(name).summary}", _single(name)) for name in methods() if name != "uniform"
+    ]
+    return {row.name: row for row in rows}
+
+
+def get_arm(name: str) -> Arm:
+    """Return an arm by name.
+
+    Raises:
+        ValueError: There is none of that name; the message has the nearest.
+    """
+    return lookup(arms(), "uniform_rate" if name == "uniform" else name, "arm")
+
+
+def names(given: Sequence[str]) -> tuple[str, ...]:
+    """Check the names of arms, and return them as the table has them.
+
+    Raises:
+        ValueError: One is unknown.
+    """
+    return tuple(get_arm(name).name for name in given)

@@ -1,0 +1,107 @@
+"""What people see in the terminal while runs go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from adaselection import Report
+from adaselection.lab.record import Record
+from adaselection.lab.spec import RunSpec
+from adaselection.lab.training import Progress as StepProgress
+from adaselection.lab.training import Show
+from adaselection.lab.wording import measure
+
+_BAR = 24
+
+
+def describe(spec: RunSpec) -> str:
+    """A run in a few words."""
+    rate = f" rate {spec.rate:g}" if spec.arm().build else ""
+    return f"{spec.task}/{spec.preset} {spec.arm().name}{rate} budget {spec.effective_budget:g} seed {spec.seed}"
+
+
+def bar(share: float, width: int = _BAR) -> Text:
+    """A share as a bar of whole and eighth blocks."""
+    eighths = round(min(1.0, max(0.0, share)) * width * 8)
+    text = "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
+    return Text(text.ljust(width, "·"), style="cyan")
+
+
+def facts(report: Report, loss: float) -> Table:
+    """Loss, weights of the methods, kept share and seconds of each phase."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("loss", f"{loss:.4f}")
+    for method, weight in report.weights.items():
+        if len(report.weights) > 1:
+            table.add_row(method, Text.assemble(bar(weight), f" {weight:.3f}"))
+    table.add_row("kept", f"{report.kept or 0:.1%} of {report.loaded} loaded, {report.scored} scored")
+    table.add_row("seconds", "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items()))
+    return table
+
+
+class RunView:
+    """A live view of one run after the other, and of how far the whole grid is.
+
+    Where the output is no terminal it prints nothing while a run goes on.
+    """
+
+    def __init__(self, console: Console, runs: int) -> None:
+        self._console = console
+        self._runs = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=_BAR),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._all = self._runs.add_task("runs", total=runs, visible=runs > 1)
+        self._now = self._runs.add_task("", total=None, visible=False)
+        self._facts: RenderableType = Text("")
+        self._live = Live(
+            self._view(), console=console, transient=True, refresh_per_second=8, auto_refresh=console.is_terminal
+        )
+
+    def __enter__(self) -> RunView:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    @contextmanager
+    def run(self, spec: RunSpec) -> Iterator[Show | None]:
+        """Show one run; gives the function to call after its steps."""
+        if not self._console.is_terminal:
+            yield None
+            return
+        self._runs.reset(self._now, total=1, description="steps", visible=True)
+
+        def step(now: StepProgress) -> None:
+            self._runs.update(self._now, completed=now.step, total=now.steps)
+            self._facts = Group(Text(describe(spec), style="bold"), facts(now.report, now.loss))
+            self._live.update(self._view())
+
+        yield step
+        self._runs.update(self._now, visible=False)
+        self._facts = Text("")
+
+    def done(self, spec: RunSpec, record: Record, fresh: bool) -> None:
+        """Count a run and print its line."""
+        self._runs.advance(self._all)
+        self._live.update(self._view())
+        line = f"{describe(spec)}: {record.result.metric} {measure(record.result.value, record.result.unit, 4)}"
+        seconds = f"  {record.seconds.total:.1f} s" if fresh else "  (had its record)"
+        self._console.print(Text(line + seconds), style=None if fresh else "dim", soft_wrap=True)
+
+    def _view(self) -> Group:
+        return Group(self._runs, self._facts)

@@ -1,0 +1,32 @@
+"""Look a name up in a table, with the nearest name in the error."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+__all__ = ["lookup"]
+
+Row = TypeVar("Row")
+
+
+def lookup(table: Mapping[str, Row], name: str, kind: str) -> Row:
+    """Return ``table[name]``.
+
+    Args:
+        table: What there is, by name.
+        name: The name asked for.
+        kind: What a row is, in one word, for the message: "task", "model", ...
+
+    Returns:
+        The row.
+
+    Raises:
+        ValueError: There is no such name. The message has the nearest one and the whole list.
+    """
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown {kind} {name!r}.{hint} There are: {', '.join(table)}.")

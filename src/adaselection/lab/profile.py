@@ -1,0 +1,134 @@
+"""What selection can gain on this machine, measured before anything is trained."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch.utils.data import DataLoader
+
+from adaselection import AdaSelection, ModelScorer
+from adaselection.lab.spec import RunSpec
+from adaselection.lab.tasks import ArrayDataset, LoadOptions
+
+RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
+_WARM = 2
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Milliseconds of one batch, medians over interleaved repeats.
+
+    Attributes:
+        task: Name of the task and preset.
+        batch_size: Rows of a batch.
+        threads: Processor threads.
+        load: Loading it.
+        forward: Scoring it without gradients.
+        step: Training on it.
+        select: Choosing its rows with the default policy.
+        steps: Optimizer steps of a full run.
+    """
+
+    task: str
+    batch_size: int
+    threads: int
+    load: float
+    forward: float
+    step: float
+    select: float
+    steps: int
+
+    @property
+    def ratio(self) -> float:
+        """Forward over step: what scoring a row costs beside training on it."""
+        return self.forward / self.step
+
+    @property
+    def break_even(self) -> float:
+        """Rate above which a pass with selection costs more than one without."""
+        return max(0.0, 1 - (self.forward + self.select) / self.step)
+
+    def relative_cost(self, rate: float) -> float:
+        """Milliseconds of a batch with selection at a rate over those without: loading is paid in full."""
+        return (self.load + self.forward + self.select + rate * self.step) / (self.load + self.step)
+
+    def equivalent_uniform_rate(self, rate: float) -> float:
+        """Rate at which uniform subsampling (fewer epochs) costs the same."""
+        return self.relative_cost(rate)
+
+    def words(self) -> str:
+        """What the numbers mean, in three sentences."""
+        if self.break_even <= 0:
+            return (
+                f"Scoring a batch takes {self.ratio:.0%} of a training step here, so a scoring pass cannot pay at any rate. "
+                "Train for fewer epochs instead."
+            )
+        best = self.relative_cost(RATES[0])
+        middle = self.relative_cost(0.3)
+        return (
+            f"Scoring a batch takes {self.ratio:.0%} of a training step here. Selection with a scoring pass saves time "
+            f"only at rates below {self.break_even:.2f}: at rate 0.3 a pass takes {middle:.0%} of the time of full training, "
+            f"at rate {RATES[0]:g} {best:.0%}. Whether it pays is another question: for the same time plain training gets "
+            f"{middle:.2f} epochs for each pass at rate 0.3, and the rows kept must be worth more than that."
+        )
+
+
+def measure(spec: RunSpec, repeats: int = 15) -> Profile:
+    """Time the parts of a task's training, interleaved, and take medians.
+
+    Args:
+        spec: Task, preset and data folder; the rest is not used.
+        repeats: Batches of each part.
+    """
+    task, preset = spec.get_task(), spec.get_preset()
+    splits = task.load(preset, LoadOptions(data_dir=spec.data_dir))
+    rows = len(splits.train)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        model, loss = task.build(preset, splits).train(), task.loss()
+        loader = DataLoader(
+            splits.train, batch_size=min(preset.batch_size, rows), shuffle=True, collate_fn=ArrayDataset.collate
+        )
+        scorer = ModelScorer(model, loss, score_mode=preset.score_mode)
+        policy = AdaSelection(rate=0.3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+        times: dict[str, list[float]] = {"load": [], "forward": [], "select": [], "step": []}
+
+        def train(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+            optimizer.zero_grad(set_to_none=True)
+            loss(model(batch[0]), batch[1]).mean().backward()
+            optimizer.step()
+
+        batches = _endless(loader)
+        for turn in range(repeats + _WARM):
+            kept = times if turn >= _WARM else {name: [] for name in times}
+            batch = _timed(kept["load"], lambda: next(batches))
+            signals = _timed(kept["forward"], lambda data=batch: scorer(data))
+            _timed(kept["select"], lambda found=signals: policy.select(found))
+            _timed(kept["step"], lambda data=batch: train(data))
+    middle = {name: 1000 * statistics.median(values) for name, values in times.items()}
+    return Profile(
+        task=f"{spec.task}/{spec.preset}",
+        batch_size=loader.batch_size or 1,
+        threads=torch.get_num_threads(),
+        steps=preset.epochs * -(-rows // preset.batch_size),
+        **middle,
+    )
+
+
+def _endless(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]]):  # type: ignore[no-untyped-def]
+    """Full batches without end."""
+    while True:
+        yield from islice(loader, max(1, len(loader) - 1))
+
+
+def _timed(into: list[float], work: Callable[[], object]):  # type: ignore[no-untyped-def]
+    start = time.perf_counter()
+    result = work()
+    into.append(time.perf_counter() - start)
+    return result

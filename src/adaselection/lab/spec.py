@@ -1,0 +1,127 @@
+"""What one run is: checked before anything is loaded, and turned into a record's config and command."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from adaselection import Policy
+from adaselection.errors import ArgumentError
+from adaselection.lab.arms import Arm, PolicyOptions, get_arm
+from adaselection.lab.record import Config
+from adaselection.lab.tasks import Preset, Task, get_task
+
+Split = Literal["test", "validation"]
+FULL_STEP = 3  # units of a training step on one sample: forward 1, backward 2
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that decides one run.
+
+    Attributes:
+        task: Name of the task.
+        preset: Name of its preset.
+        method: Name of the arm.
+        rate: Sampling rate in (0, 1]; ignored by arms that do not select.
+        budget: Share of the full run's units that may be used, in (0, 10]; 1 for `full`.
+        seed: Of weights, data order, augmentation and selection.
+        learning_rate: None for the preset's.
+        label_noise: Share of wrong training labels.
+        split: What the run is judged on; `validation` for tuning.
+        options: For the arms that mix methods.
+        data_dir: Where to look for data files first.
+
+    Raises:
+        ValueError: A value out of its range, or an unknown name.
+    """
+
+    task: str
+    preset: str = "cpu"
+    method: str = "adaselection"
+    rate: float = 0.3
+    budget: float = 1.0
+    seed: int = 0
+    learning_rate: float | None = None
+    label_noise: float = 0.0
+    split: Split = "test"
+    options: PolicyOptions = field(default_factory=PolicyOptions)
+    data_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.get_preset()
+        if not 0 < self.budget <= 10:
+            raise ArgumentError(f"budget {self.budget:g} is outside (0, 10]: it is a share of the full run's units.")
+        if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ArgumentError(f"learning rate {self.learning_rate:g} must be above 0.")
+        if self.label_noise and self.get_task().kind != "classification":
+            raise ArgumentError(f"task {self.task} has no labels to make wrong; leave --label-noise out.")
+        if self.seed < 0:
+            raise ArgumentError(f"seed {self.seed} must be at least 0.")
+        self.policy()
+
+    def get_task(self) -> Task:
+        """The task."""
+        return get_task(self.task)
+
+    def get_preset(self) -> Preset:
+        """The task's preset."""
+        return self.get_task().preset(self.preset)
+
+    def arm(self) -> Arm:
+        """The arm."""
+        return get_arm(self.method)
+
+    def policy(self) -> Policy | None:
+        """A fresh policy; None for an arm that trains on every row."""
+        build = self.arm().build
+        return None if build is None else build(self.rate, self.seed, self.options)
+
+    @property
+    def effective_budget(self) -> float:
+        """The budget; 1 for `full`, whatever was asked."""
+        return 1.0 if self.arm().name == "full" else self.budget
+
+    @property
+    def effective_learning_rate(self) -> float:
+        """The learning rate, the preset's where none is given."""
+        return self.get_preset().learning_rate if self.learning_rate is None else self.learning_rate
+
+    def config(self, fingerprint: str) -> Config:
+        """What the record keeps, and what its name is made of.
+
+        Args:
+            fingerprint: Of the task's data.
+        """
+        policy = self.policy()
+        settings = None if policy is None else {k: v for k, v in policy.settings.items() if k != "seed"}
+        return Config(
+            task=self.task,
+            preset=self.preset,
+            arm=self.arm().name,
+            rate=None if policy is None else float(self.rate),
+            budget=float(self.effective_budget),
+            seed=self.seed,
+            learning_rate=float(self.effective_learning_rate),
+            label_noise=float(self.label_noise),
+            split=self.split,
+            data=fingerprint,
+            policy=settings,
+        )
+
+    def command(self) -> str:
+        """The command that does this run again."""
+        parts = [f"adaselection run {self.task} --preset {self.preset} --method {self.arm().name}"]
+        if self.arm().build is not None:
+            parts.append(f"--rate {self.rate:g}")
+        parts += [f"--budget {self.effective_budget:g} --seed {self.seed}"]
+        parts += [f"--learning-rate {self.effective_learning_rate:g}"]
+        if self.label_noise:
+            parts.append(f"--label-noise {self.label_noise:g}")
+        if self.split == "validation":
+            parts.append("--split validation")
+        for name, value in self.options.given().items():
+            parts.append(f"--{name} {','.join(value) if isinstance(value, tuple) else value}")
+        return " ".join(parts)

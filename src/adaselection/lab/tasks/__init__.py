@@ -1,0 +1,45 @@
+"""The tasks: one file each, one row each."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from adaselection.lab.naming import lookup
+from adaselection.lab.tasks import bike, cifar10, digits, mnist, regression
+from adaselection.lab.tasks.arrays import ArrayDataset
+from adaselection.lab.tasks.base import Evaluation, LoadOptions, Metric, Preset, Splits, Task
+
+__all__ = [
+    "TASKS",
+    "ArrayDataset",
+    "Evaluation",
+    "LoadOptions",
+    "Metric",
+    "Preset",
+    "Splits",
+    "Task",
+    "get_task",
+]
+
+TASKS = MappingProxyType(
+    {
+        task.name: task
+        for task in (
+            digits.TASK,
+            mnist.TASK,
+            cifar10.TASK,
+            regression.TASK,
+            bike.TASK,
+        )
+    }
+)
+"""Every task, by name, in the order that lists show them."""
+
+
+def get_task(name: str) -> Task:
+    """Return a task by name.
+
+    Raises:
+        ValueError: There is none of that name; the message has the nearest.
+    """
+    return lookup(TASKS, name, "task")

@@ -1,0 +1,96 @@
+"""The metrics, and the check that a model has not collapsed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from adaselection.lab.tasks.arrays import ArrayDataset
+from adaselection.lab.tasks.base import Evaluation
+
+__all__ = ["evaluate_classification", "evaluate_regression"]
+
+BATCH = 500
+ONE_CLASS_SHARE = 0.95
+"""A classifier has collapsed when one class has more than this share of its answers."""
+FLAT_SHARE = 0.01
+"""A regression has collapsed when its outputs spread less than this share of the targets' spread."""
+
+
+def evaluate_classification(model: nn.Module, data: ArrayDataset) -> Evaluation:
+    """Accuracy in percent and mean cross-entropy.
+
+    Args:
+        model: Inputs ``[b, ...]`` to logits ``[b, classes]``. Its training flags are put back.
+        data: The rows, with int64 targets.
+
+    Returns:
+        The evaluation. ``collapsed`` says that one class has more than 95 % of the predictions, though no
+            class
+        has such a share of the targets.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    logits, targets = _outputs(model, data)
+    predictions = logits.argmax(dim=1)
+    accuracy = (predictions == targets).double().mean().item()
+    loss = nn.functional.cross_entropy(logits.double(), targets).item()
+    collapsed = _top_share(predictions) > ONE_CLASS_SHARE >= _top_share(targets)
+    return Evaluation(value=100.0 * accuracy, loss=loss, collapsed=collapsed)
+
+
+def evaluate_regression(model: nn.Module, data: ArrayDataset) -> Evaluation:
+    """Mean squared error, in the targets' unit squared.
+
+    Args:
+        model: Inputs ``[b, ...]`` to values ``[b]``. Its training flags are put back.
+        data: The rows, with float32 targets.
+
+    Returns:
+        The evaluation. ``collapsed`` says that the outputs spread less than 1 % of the targets' spread.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    outputs, targets = _outputs(model, data)
+    outputs, targets = outputs.double(), targets.double()
+    error = nn.functional.mse_loss(outputs, targets).item()
+    collapsed = bool(outputs.std(correction=0) < FLAT_SHARE * targets.std(correction=0))
+    return Evaluation(value=error, loss=error, collapsed=collapsed)
+
+
+def _outputs(model: nn.Module, data: ArrayDataset) -> tuple[Tensor, Tensor]:
+    """All outputs and all targets, on the CPU, in the order of the rows."""
+    if len(data) == 0:
+        raise ValueError(
+            "no rows to evaluate on. With hold_out=True there is no test set, without it no validation set: "
+            "evaluate on the part that was handed out."
+        )
+    parameter = next(model.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    outputs = []
+    with torch.inference_mode(), _eval_mode(model):
+        for first in range(0, len(data), BATCH):
+            inputs, _ = data.__getitems__(range(first, min(first + BATCH, len(data))))
+            outputs.append(model(inputs.to(device)).float().cpu())
+    return torch.cat(outputs), data.targets
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    """Switch to eval mode, and give each module its own flag back, a frozen part's included."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def _top_share(classes: Tensor) -> float:
+    return torch.bincount(classes).max().item() / len(classes)

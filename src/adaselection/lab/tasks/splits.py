@@ -1,0 +1,119 @@
+"""Take a training set apart: prefix, held-out rows, noisy labels. All of it is seeded and repeatable."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adaselection.lab.tasks.arrays import ArrayDataset, Augment, Normalize
+from adaselection.lab.tasks.base import LoadOptions, Preset, Splits
+
+__all__ = ["Rows", "classification_splits", "refuse_label_noise", "replace_labels", "split_rows"]
+
+SPLIT_SEED = 20240103  # of every fixed split; a run's own seed never moves a row from one part to another
+LABEL_NOISE_STREAM = 1  # keeps the draws of the label noise apart from any other use of the run's seed
+
+
+class Rows(NamedTuple):
+    """Row numbers of the two sides of a split, each in rising order."""
+
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+
+def split_rows(n: int, held_out: int) -> Rows:
+    """Draw ``held_out`` of ``n`` rows, always the same ones.
+
+    Args:
+        n: Rows that there are.
+        held_out: Rows to hold out.
+
+    Returns:
+        The two sides.
+    """
+    order = np.random.default_rng(SPLIT_SEED).permutation(n)
+    return Rows(train=np.sort(order[held_out:]), held_out=np.sort(order[:held_out]))
+
+
+def replace_labels(labels: Tensor, share: float, classes: int, seed: int) -> Tensor:
+    """Give a share of the rows another class, each of the other classes with equal probability.
+
+    Args:
+        labels: int64 ``[n]``. Left alone.
+        share: Exactly ``round(share * n)`` labels change.
+        classes: How many classes there are.
+        seed: Draws the rows and their new classes.
+
+    Returns:
+        int64 ``[n]``.
+    """
+    draw = np.random.default_rng([seed, LABEL_NOISE_STREAM])
+    rows = torch.from_numpy(draw.permutation(len(labels))[: round(share * len(labels))])
+    steps = torch.from_numpy(draw.integers(1, classes, size=len(rows)))
+    noisy = labels.clone()
+    noisy[rows] = (noisy[rows] + steps) % classes
+    return noisy
+
+
+def refuse_label_noise(task: str, options: LoadOptions) -> None:
+    """Refuse label noise where there are no classes.
+
+    Raises:
+        ValueError: The options ask for label noise.
+    """
+    if options.label_noise > 0.0:
+        raise ValueError(
+            f"{task} is a regression task: its targets are not classes, so label_noise={options.label_noise} "
+            "has no meaning there. Leave it out, or choose a classification task."
+        )
+
+
+def classification_splits(
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    preset: Preset,
+    options: LoadOptions,
+    *,
+    classes: int,
+    held_out_share: float,
+    normalize: Normalize | None = None,
+    fingerprint: str,
+) -> Splits:
+    """Build the parts of a classification task.
+
+    The first ``preset.train_size`` rows are taken, then the held-out rows go, then labels get noisy: the
+    noise is in what trains and nowhere else.
+
+    Args:
+        train: Inputs ``[n, ...]`` and int64 labels ``[n]``.
+        test: The same for the test set.
+        preset: Says how many rows to take, and whether to augment.
+        options: Of the run.
+        classes: How many classes there are.
+        held_out_share: Share of the training rows that ``options.hold_out`` takes out.
+        normalize: For pictures.
+        fingerprint: Of the whole data set.
+
+    Returns:
+        The parts.
+    """
+    inputs, labels = (part[: preset.train_size] for part in train)
+    rows = split_rows(len(labels), round(held_out_share * len(labels)) if options.hold_out else 0)
+    kept, held_out = torch.from_numpy(rows.train), torch.from_numpy(rows.held_out)
+    test_rows = 0 if options.hold_out else len(test[1])
+    noisy = replace_labels(labels[kept], options.label_noise, classes, options.seed)
+    return Splits(
+        train=ArrayDataset(
+            inputs[kept],
+            noisy,
+            normalize=normalize,
+            augment=Augment(options.seed) if preset.augment else None,
+        ),
+        validation=ArrayDataset(inputs[held_out], labels[held_out], normalize=normalize),
+        test=ArrayDataset(test[0][:test_rows], test[1][:test_rows], normalize=normalize),
+        fingerprint=fingerprint,
+    )

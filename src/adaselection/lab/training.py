@@ -1,0 +1,258 @@
+"""One run: train one arm within its budget, every unit charged, and give its record."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from adaselection import Report, SelectiveLoader, SingleMethod
+from adaselection.errors import NonFiniteLossError
+from adaselection.lab.machine import Watch, environment
+from adaselection.lab.record import SCHEMA, Record, run_id
+from adaselection.lab.spec import FULL_STEP, RunSpec
+from adaselection.lab.tasks import ArrayDataset, LoadOptions, Preset, Splits
+from adaselection.lab.trace import Trace
+
+_SHOW_EVERY = 0.1  # seconds
+_WARM = 0.2  # share of a one-cycle schedule that the learning rate rises
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a live view shows.
+
+    Attributes:
+        step: Optimizer steps done, of `steps`.
+        steps: All steps of the run.
+        loss: Mean training loss of the last step.
+        report: The loader's report.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    report: Report
+
+
+Show = Callable[[Progress], None]
+
+
+@dataclass
+class Trainer:
+    """Everything that one run trains with."""
+
+    model: nn.Module
+    loader: SelectiveLoader
+    loss: nn.Module
+    train: ArrayDataset
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    steps: int
+    trace: Trace
+
+    def run(self, show: Show | None) -> bool:
+        """Train for all steps; False if the loss stopped being finite."""
+        self.model.train()
+        shown = 0.0
+        try:
+            for step, loss in enumerate(self._batches(), start=1):
+                with self._off_the_clock():
+                    value = loss.item()
+                    if not math.isfinite(value):
+                        return False
+                    self.trace.step(step, value, self.loader)
+                    if show is not None and (step == self.steps or time.perf_counter() - shown > _SHOW_EVERY):
+                        shown = time.perf_counter()
+                        show(Progress(step, self.steps, value, self.loader.report()))
+        except NonFiniteLossError:
+            return False
+        return True
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Train step by step; yields the mean loss of each step."""
+        done = passes = 0
+        while done < self.steps:
+            self.train.set_epoch(passes)
+            for inputs, targets in self.loader:
+                loss = self.loss(self.model(inputs), targets).mean()
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self.optimizer.step()
+                self.schedule.step()
+                done += 1
+                yield loss.detach()
+                if done == self.steps:
+                    return
+            passes += 1
+
+    def _off_the_clock(self) -> OffTheClock:
+        return OffTheClock(self.loader)
+
+
+class OffTheClock:
+    """Time inside is not charged to training: it is spent on looking, not on learning."""
+
+    def __init__(self, loader: SelectiveLoader) -> None:
+        self._meter = loader.meter
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._meter.charge("train", self._start - time.perf_counter())
+
+
+def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True) -> Record:
+    """Do one run and return its record; the global random state is left as it was.
+
+    Args:
+        spec: The run.
+        show: Called now and then and after the last step, off the clock.
+        alone: Whether this is the only run of its grid at the time, so that its seconds may count.
+
+    Raises:
+        DataError: The task's data is missing or damaged.
+    """
+    task, preset = spec.get_task(), spec.get_preset()
+    hold_out = spec.split == "validation"
+    splits = task.load(preset, LoadOptions(spec.seed, spec.label_noise, spec.data_dir, hold_out))
+    started, watch = datetime.now(UTC), Watch()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        trainer = _trainer(spec, preset, splits)
+        finite = trainer.run(show)
+        before = time.perf_counter()
+        outcome = task.evaluate(trainer.model, splits.validation if hold_out else splits.test)
+        evaluating = time.perf_counter() - before
+    value, loss = (outcome.value, outcome.loss) if finite else (None, None)
+    metric = task.metric
+    return _record(
+        spec,
+        splits,
+        trainer,
+        result={
+            "metric": metric.name,
+            "unit": metric.unit,
+            "higher_is_better": metric.higher_is_better,
+            "value": _finite(value),
+            "loss": _finite(loss),
+            "collapsed": bool(outcome.collapsed) or not finite,
+        },
+        evaluating=evaluating,
+        machine=vars(environment(watch.others_busy(), alone=alone)),
+        started=started,
+    )
+
+
+def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
+    """Model, loader, optimizer and a schedule fitted to the budget."""
+    model = spec.get_task().build(preset, splits)
+    loss = spec.get_task().loss()
+    order = torch.Generator().manual_seed(spec.seed)
+    inner = DataLoader(
+        splits.train,
+        batch_size=preset.batch_size,
+        shuffle=True,
+        generator=order,
+        collate_fn=ArrayDataset.collate,
+    )
+    trace = Trace()
+    loader = SelectiveLoader(
+        inner,
+        spec.policy() or SingleMethod("uniform", rate=1),  # rate 1 hands every batch through
+        model=model,
+        loss_fn=loss,
+        score_mode=preset.score_mode,
+        surplus="carry",
+        on_select=trace.selected,
+    )
+    steps = affordable_steps(loader, len(splits.train), preset.epochs, spec.effective_budget)
+    trace.plan(steps)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=spec.effective_learning_rate,
+        momentum=preset.momentum,
+        weight_decay=preset.weight_decay,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _factor(preset.schedule, step, steps))
+    return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace)
+
+
+def affordable_steps(loader: SelectiveLoader, rows: int, epochs: int, budget: float) -> int:
+    """Optimizer steps that a budget pays for, at least one.
+
+    The full run costs ``3 * rows * epochs`` units. A pass of the loader costs one unit for each row scored and three
+    for each row trained on; the steps of many passes are counted, so that carried rows come out right.
+    """
+    allowed = budget * FULL_STEP * rows * epochs
+    policy = loader.policy
+    many = 100
+    steps = loader.total_batches(many)
+    plain = policy.rate == 1
+    trained = rows * many if plain else steps * (loader.batch_size or 1)
+    scored = rows * many if policy.needs and not plain else 0
+    return max(1, int(allowed * steps / (scored + FULL_STEP * trained) + 1e-9))
+
+
+def _factor(schedule: str, step: int, steps: int) -> float:
+    """Factor on the learning rate before the step with this number, counted from 0."""
+    if schedule == "constant":
+        return 1.0
+    place = (step + 0.5) / steps
+    return place / _WARM if place < _WARM else max(0.0, (1 - place) / (1 - _WARM))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _record(
+    spec: RunSpec,
+    splits: Splits,
+    trainer: Trainer,
+    *,
+    result: dict[str, Any],
+    evaluating: float,
+    machine: dict[str, Any],
+    started: datetime,
+) -> Record:
+    """The record, checked by its own reader."""
+    report, rows = trainer.loader.report(), len(splits.train)
+    full = FULL_STEP * rows * spec.get_preset().epochs
+    config = spec.config(splits.fingerprint)
+    return Record.from_json(
+        {
+            "schema": SCHEMA,
+            "run_id": run_id(config),
+            "config": vars(config),
+            "command": spec.command(),
+            "result": result,
+            "counts": {
+                "loaded": report.loaded,
+                "scored": report.scored,
+                "trained": report.trained,
+                "steps": report.steps,
+                "passes": round(report.loaded / rows, 4),
+            },
+            "units": {"used": report.units, "allowed": spec.effective_budget * full, "full": float(full)},
+            "seconds": {**report.seconds, "total": sum(report.seconds.values()), "evaluate": evaluating},
+            "measured": {
+                "forward_step_ratio": report.forward_step_ratio,
+                "speedup_bound": report.speedup_bound,
+                "equivalent_uniform_rate": report.equivalent_uniform_rate,
+                "unit_equivalent_uniform_rate": report.unit_equivalent_uniform_rate,
+            },
+            **trainer.trace.as_dict(report.units / max(1, report.steps)),
+            "environment": machine,
+            "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+    )

@@ -1,0 +1,208 @@
+"""Drop-in loaders: full batches of the samples that are worth a gradient."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaselection import checks, distributed, replay
+from adaselection.base import Policy
+from adaselection.errors import ArgumentError, EmptyLoaderError, LossShapeError
+from adaselection.incoming import Sizes
+from adaselection.incoming import incoming_sizes as sizes_of
+from adaselection.losses import LossFn
+from adaselection.meter import Meter, Report
+from adaselection.passes import Passes
+from adaselection.plan import Plan, Surplus, Update
+from adaselection.scoring import ModelScorer, ScoreFn, ScoreMode
+from adaselection.selecting import Selector, Watch
+from adaselection.tree import Batch
+
+STATE_VERSION = 1
+
+
+class SelectiveLoader:
+    """Batches of selected rows: every incoming batch is scored without gradients, and its best rows are kept.
+
+    Kept rows gather until they make a full batch (algorithm 2), so the loop that trains stays as it is. Wrap last, after
+    your framework has prepared the loader. With ``rate=1`` every batch is handed through unscored and untouched.
+
+    Args:
+        loader: any iterable of batches, usually a `torch.utils.data.DataLoader`.
+        policy: which rows to keep.
+        model: the model that trains; it scores the batches and is left as it was.
+        loss_fn: called as ``loss_fn(model(x), y)`` on batches that are pairs; one loss per row. A `torch.nn` loss with
+            another reduction is copied with ``reduction="none"``.
+        score: ``score(model, batch)`` returning losses ``[b]`` or `Signals`, for any other batch.
+        score_mode: ``"eval"`` (dropout off, running batch statistics) or ``"train"`` (the flags that the model has).
+        autocast: type to score in, such as ``torch.bfloat16``.
+        batch_size: rows of the batches handed out; those of the incoming batches if None.
+        surplus: what happens to rows left over at the end of a pass: ``"drop"``, ``"carry"`` into the next pass (the
+            paper's reading; `len` may then change by one between passes), or ``"flush"`` as a short batch.
+        update: ``"accumulate"`` to full batches, or ``"every_batch"``: hand out the k rows of each window at once.
+        window: how many incoming batches one selection looks at; for loops with very few rows a batch.
+        warmup: how many windows at the very start are handed on whole and unscored.
+        incoming_sizes: rows of each incoming batch of a pass, where the loader cannot tell; makes `len` known.
+        weighted: set to True for a policy with sample weights; the loop then calls `reduce` on its losses.
+        on_select: called as ``on_select(signals, selection)`` after each selection, to see what was chosen and why.
+
+    Raises:
+        ArgumentError: an argument that cannot work.
+        EmptyLoaderError: the loader has no batch.
+        ShardingError: several processes would train on the same rows.
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[Batch],
+        policy: Policy,
+        *,
+        model: nn.Module,
+        loss_fn: LossFn | None = None,
+        score: ScoreFn | None = None,
+        score_mode: ScoreMode = "eval",
+        autocast: torch.dtype | None = None,
+        batch_size: int | None = None,
+        surplus: Surplus = "drop",
+        update: Update = "accumulate",
+        window: int = 1,
+        warmup: int = 0,
+        incoming_sizes: Sequence[int] | None = None,
+        weighted: bool = False,
+        on_select: Watch | None = None,
+    ) -> None:
+        _check_parts(loader, policy, weighted)
+        distributed.refuse_unsharded(loader)
+        self.policy = policy
+        self.meter = Meter()
+        scorer = ModelScorer(
+            model,
+            loss_fn,
+            score=score,
+            score_mode=score_mode,
+            autocast=autocast,
+            grad_norms="grad_norms" in policy.needs,
+        )
+        sizes = sizes_of(loader, incoming_sizes)
+        if sizes is not None and not sizes.windows:
+            raise EmptyLoaderError("the loader has no batch: its data set is empty, or smaller than one batch to drop.")
+        plan = Plan(
+            sizes=sizes,
+            rate=policy.rate,
+            batch_size=_batch_size(batch_size, sizes),
+            surplus=checks.one_of("surplus", surplus, ("drop", "carry", "flush")),
+            update=checks.one_of("update", update, ("accumulate", "every_batch")),
+            window=checks.count("window", window, 1),
+            warmup=checks.count("warmup", warmup, 0),
+        )
+        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select))
+
+    @property
+    def batch_size(self) -> int | None:
+        """Rows of the batches handed out; None before the first pass over a loader that cannot tell."""
+        return self._passes.plan.batch_size
+
+    @property
+    def dataset(self) -> Any:
+        """The data set of the loader inside, or None."""
+        return getattr(self._passes.loader, "dataset", None)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the sampler inside which epoch comes, as `torch.utils.data.DistributedSampler` needs it."""
+        replay.set_epoch(self._passes.loader, epoch)
+
+    def __len__(self) -> int:
+        """Exactly how many batches the coming pass yields, or the one that runs.
+
+        Raises:
+            UnknownLengthError: the sizes of the incoming batches cannot be known beforehand (a `TypeError`).
+        """
+        place = self._passes.place
+        if place.active and place.length is not None:
+            return place.length
+        return next(self._passes.lengths())
+
+    def total_batches(self, passes: int) -> int:
+        """Exactly how many batches the next passes yield together, for schedules by the step.
+
+        Raises:
+            UnknownLengthError: as `len`.
+        """
+        return sum(itertools.islice(self._passes.lengths(), checks.count("passes", passes, 0)))
+
+    def reduce(self, losses: Tensor) -> Tensor:
+        """Mean of the losses of the batch handed out last, weighted where the policy gives sample weights.
+
+        Raises:
+            LossShapeError: not one loss per row of that batch.
+        """
+        weights = self._passes.weights
+        if weights is None:
+            return losses.mean()
+        if losses.shape != weights.shape:
+            raise LossShapeError(
+                f"reduce() needs the losses of the batch handed out last, shape {tuple(weights.shape)}; got "
+                f'{tuple(losses.shape)}. Use a loss with reduction="none".'
+            )
+        return (losses * weights.to(losses)).mean()
+
+    def report(self) -> Report:
+        """What the loader did so far and what it cost."""
+        known = self._passes.plan.sizes
+        return self.meter.report(
+            self.policy.rate,
+            weights=self.policy.weights,
+            nonfinite=self.policy.nonfinite,
+            steps_per_pass=len(self) if known else None,
+            steps_per_pass_without=known.windows if known else None,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Start a pass, or go on with the one of a loaded state."""
+        return self._passes.start()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is, after the batch handed out last: resume gives the same rows in the same order.
+
+        Save it with the model, the optimizer and torch's random state. Tensors, numbers, strings, lists and dicts only.
+        """
+        return {"version": STATE_VERSION, "settings": self._settings(), **self._passes.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`; the next pass starts after the batch handed out last.
+
+        Raises:
+            StateError: the state is of another version, policy or loader set-up. The loader is then as it was.
+        """
+        checks.same_state(self.state_dict(), state, ("version", "settings"), "loader")
+        self._passes.load_state_dict(state)
+
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same for a state to fit."""
+        plan = self._passes.plan
+        names = ("batch_size", "surplus", "update", "window", "warmup")
+        return {name: getattr(plan, name) for name in names} | {"processes": distributed.world_size()}
+
+
+def _check_parts(loader: object, policy: object, weighted: bool) -> None:
+    """Refuse what is no loader or no policy, and sample weights that nobody would use."""
+    if not isinstance(loader, Iterable):
+        raise ArgumentError(f"loader must be an iterable of batches; got {type(loader).__name__}.")
+    if not isinstance(policy, Policy):
+        raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
+    if policy.weighted and not weighted:
+        raise ArgumentError(
+            "this policy gives sample weights, and a plain loop would ignore them. Pass weighted=True and call "
+            "loader.reduce(per_sample_losses) in the loop, or build the policy with weight_exponent=0."
+        )
+
+
+def _batch_size(given: int | None, sizes: Sizes | None) -> int | None:
+    """Rows of a full batch: as given, or those of the largest incoming batch."""
+    if given is not None:
+        return checks.count("batch_size", given, 1)
+    return sizes.largest if sizes else None

@@ -1,0 +1,180 @@
+"""What a training costs: samples and seconds by phase, and what that could have bought otherwise.
+
+Cost model, in units of one sample's forward pass: scoring costs 1, training 3 (forward 1, backward 2). Full training
+costs 3 a sample; selection with a scoring pass costs ``1 + 3 * rate``; uniform subsampling ``3 * rate``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+FORWARD_UNITS = 1.0
+STEP_UNITS = 3.0
+PHASES = ("load", "score", "select", "train")
+COUNTS = ("loaded", "scored", "trained", "steps")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a loader did and what it cost; `str()` is a table.
+
+    Attributes:
+        loaded, scored, trained: samples loaded, scored without gradient, and handed out to be trained on.
+        steps: batches handed out; with one optimizer step each, the optimizer steps.
+        seconds: of each phase: load, score, select, train. Train is the time that your loop spent between batches.
+        rate: the rate asked for; ``kept`` is what came of it.
+        weights: weight of each method now.
+        steps_per_pass: batches of a pass with the loader, and ``steps_per_pass_without`` without it.
+        nonfinite: NaN or infinite losses met.
+    """
+
+    loaded: int
+    scored: int
+    trained: int
+    steps: int
+    seconds: dict[str, float]
+    rate: float
+    weights: dict[str, float] = field(default_factory=dict)
+    steps_per_pass: int | None = None
+    steps_per_pass_without: int | None = None
+    nonfinite: int = 0
+
+    @property
+    def kept(self) -> float | None:
+        """Share of the loaded samples that was trained on."""
+        return self.trained / self.loaded if self.loaded else None
+
+    @property
+    def forward_step_ratio(self) -> float | None:
+        """Measured seconds of scoring a sample over those of training one; None before both were seen."""
+        if not self.scored or not self.trained or not self.seconds["train"]:
+            return None
+        return (self.seconds["score"] / self.scored) / (self.seconds["train"] / self.trained)
+
+    @property
+    def speedup_bound(self) -> float | None:
+        """How much faster a pass over the data can at best be with this ratio and rate: ``1 / (ratio + rate)``."""
+        ratio = self.forward_step_ratio
+        return None if ratio is None else 1 / (ratio + self.rate)
+
+    @property
+    def equivalent_uniform_rate(self) -> float | None:
+        """Rate at which uniform subsampling would have cost the same seconds; None before a sample was trained on."""
+        if not self.loaded or not self.trained or not self.seconds["train"]:
+            return None
+        load = self.seconds["load"] / self.loaded
+        step = self.seconds["train"] / self.trained
+        return sum(self.seconds.values()) / (self.loaded * (load + step))
+
+    @property
+    def unit_equivalent_uniform_rate(self) -> float | None:
+        """The same in counted work instead of seconds: ``(scored + 3 trained) / (3 loaded)``."""
+        return self.units / (STEP_UNITS * self.loaded) if self.loaded else None
+
+    @property
+    def units(self) -> float:
+        """Work in forward passes of one sample: 1 for scoring it, 3 for training on it."""
+        return FORWARD_UNITS * self.scored + STEP_UNITS * self.trained
+
+    def as_dict(self) -> dict[str, Any]:
+        """All attributes and derived figures as plain values."""
+        derived = (
+            "kept",
+            "forward_step_ratio",
+            "speedup_bound",
+            "equivalent_uniform_rate",
+            "unit_equivalent_uniform_rate",
+            "units",
+        )
+        return {**asdict(self), **{name: getattr(self, name) for name in derived}}
+
+    def __str__(self) -> str:
+        """The report as a table of plain text."""
+        total = sum(self.seconds.values())
+        rows = [
+            ("samples", f"{self.loaded} loaded, {self.scored} scored, {self.trained} trained on"),
+            ("kept", f"{_percent(self.kept)} (rate {self.rate:g})"),
+            ("steps", f"{self.steps}{self._per_pass()}"),
+            ("seconds", f"{total:.2f}: " + ", ".join(f"{name} {self.seconds[name]:.2f}" for name in PHASES)),
+            ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
+            ("forward : step", self._ratio()),
+            ("costs as much as", f"uniform subsampling at rate {_number(self.equivalent_uniform_rate)} (seconds)"),
+            ("", f"uniform subsampling at rate {_number(self.unit_equivalent_uniform_rate)} (counted work)"),
+        ]
+        if self.nonfinite:
+            rows.append(("not finite", f"{self.nonfinite} losses, none of them kept"))
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+    def _per_pass(self) -> str:
+        if self.steps_per_pass is None:
+            return ""
+        return f" ({self.steps_per_pass} a pass; {self.steps_per_pass_without} without selection)"
+
+    def _ratio(self) -> str:
+        bound = self.speedup_bound
+        if bound is None:
+            return "- (nothing was scored)"
+        gain = f"a pass can be at most {bound:.2f} times as fast"
+        warning = "" if bound >= 1.1 else "; selection cannot pay at this rate"
+        return f"{self.forward_step_ratio:.2f}: {gain}{warning}"
+
+
+class Meter:
+    """Counts and clocks of one loader."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Charge the time inside to a phase."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.charge(name, time.perf_counter() - start)
+
+    def charge(self, name: str, seconds: float) -> None:
+        """Add seconds to a phase."""
+        self.seconds[name] += seconds
+
+    def count(self, **more: int) -> None:
+        """Add to the counts."""
+        for name, value in more.items():
+            self.counts[name] += value
+
+    def report(self, rate: float, **facts: Any) -> Report:
+        """The `Report` of what was seen so far."""
+        counts = self.counts
+        return Report(
+            loaded=counts["loaded"],
+            scored=counts["scored"],
+            trained=counts["trained"],
+            steps=counts["steps"],
+            seconds=dict(self.seconds),
+            rate=rate,
+            **facts,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counts and seconds."""
+        return {"counts": dict(self.counts), "seconds": dict(self.seconds)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self.counts = {name: int(state["counts"][name]) for name in COUNTS}
+        self.seconds = {name: float(state["seconds"][name]) for name in PHASES}
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"

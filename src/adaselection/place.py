@@ -1,0 +1,53 @@
+"""Where a loader is in its passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+_SAVED = ("active", "position", "yielded", "windows", "passes", "length", "start")
+
+
+@dataclass
+class Place:
+    """Counters of a loader.
+
+    Attributes:
+        active: whether a pass has begun and not ended.
+        position: incoming batches used in this pass.
+        yielded: batches handed out in this pass.
+        windows: windows selected from since the loader was made.
+        passes: passes ended.
+        length: batches that this pass yields; None where it is not known.
+        start: random states at the start of this pass (`replay.snapshot`).
+        serial: number of the newest iterator; older ones must stop.
+    """
+
+    active: bool = False
+    position: int = 0
+    yielded: int = 0
+    windows: int = 0
+    passes: int = 0
+    length: int | None = None
+    start: dict[str, Any] = field(default_factory=dict)
+    serial: int = 0
+
+    def begin(self, length: int | None, start: dict[str, Any]) -> None:
+        """A pass begins."""
+        self.active, self.position, self.yielded = True, 0, 0
+        self.length, self.start = length, start
+
+    def end(self) -> None:
+        """The pass is over."""
+        self.active, self.position, self.yielded = False, 0, 0
+        self.passes += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counters; -1 stands for an unknown length."""
+        return {name: getattr(self, name) for name in _SAVED} | {"length": -1 if self.length is None else self.length}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        for name in _SAVED:
+            setattr(self, name, state[name])
+        self.length = None if state["length"] < 0 else state["length"]

@@ -1,0 +1,168 @@
+"""Policies: losses in, the rows worth a gradient out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from adaselection import checks
+from adaselection import functional as F  # noqa: N812
+from adaselection.base import Policy
+from adaselection.errors import ArgumentError
+from adaselection.registry import MethodInfo, MethodLike, adaboost_method, resolve
+from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Weighting
+
+_SOUND: dict[str, Any] = {"importance": "softmax_z", "weighting": "bounded", "adaboost": None}
+_PAPER: dict[str, Any] = {"importance": "softmax", "weighting": "paper", "adaboost": "clamp"}
+
+
+class AdaSelection(Policy):
+    """The adaptive mixture of subsampling methods.
+
+    Each batch: the weights w of the methods follow what happened to the losses that each would keep (eq. 3), every row
+    gets the score ``s_i = r_i * sum_m w_m alpha_i^m`` (eqs. 2, 4, 5), and the k best rows are kept (eq. 6).
+
+    Args:
+        methods: names (`adaselection.methods()` lists them), your own functions, or pairs ``(name, function)``.
+        rate: share of the rows to keep, in ``(0, 1]``; 1 keeps all.
+        beta: in ``[-1, 1]``: above 0 favours methods whose loss moves, below 0 steady ones, 0 keeps weights equal.
+        curriculum: None (no reward), ``"printed"`` (eq. 4 as printed), ``"text"`` (as the paper describes it) or
+            ``"scale_free"`` (easy rows first, fading to nothing).
+        replicate: ``"paper"`` takes the paper's reading of every argument below that you leave at None.
+        seed: of the policy's own random generator; no global one is touched.
+        importance: eq. 2: ``"softmax_z"`` (default), ``"softmax"`` (paper), ``"indicator"`` or ``"rank"``.
+        weighting: eq. 3: ``"bounded"`` (default: bounded gains, smoothed losses, a fixed share), ``"paper"``,
+            ``"fixed"`` (equal weights) or ``"placebo"`` (random gains, a control for experiments).
+        adaboost: reading of eq. 1: by the kind of loss (default) or one of `functional.ADABOOST_READINGS`; paper:
+            ``"clamp"``.
+        choice: eq. 6: ``"top_k"`` (default), ``"quota"`` (each method fills its share of the k places) or ``"draw"``
+            (a random draw of fixed size in proportion to the scores, with known inclusion probabilities).
+        weight_exponent: 0 for no sample weights; above 0, with ``choice="draw"``, weights ``p^-exponent``.
+        loss_average: the method's loss in eq. 3: over the rows it would keep (``"kept"``) or all (``"batch"``).
+        half_life: of the moving average of the methods' losses, in batches (``"bounded"``).
+        share: weight that is spread evenly over the methods at each batch (``"bounded"``).
+        curriculum_power: exponent of t in eq. 4; the rate if None, as the paper's symbol has it.
+        curriculum_batches: batches over which ``"scale_free"`` fades.
+        max_nonfinite: share of NaN or infinite losses in a batch that is an error. Such rows are never kept.
+
+    Raises:
+        ArgumentError: an argument out of its range, an unknown or repeated method.
+    """
+
+    def __init__(
+        self,
+        methods: Sequence[MethodLike] = ("big_loss", "small_loss", "uniform"),
+        rate: float = 0.3,
+        *,
+        beta: float = 0.5,
+        curriculum: Curriculum | None = None,
+        replicate: Literal["paper"] | None = None,
+        seed: int = 0,
+        importance: F.Importance | None = None,
+        weighting: Weighting | None = None,
+        adaboost: F.AdaBoostReading | None = None,
+        choice: Choice = "top_k",
+        weight_exponent: float = 0.0,
+        loss_average: F.LossAverage = "kept",
+        half_life: float = 50.0,
+        share: float = 0.01,
+        curriculum_power: float | None = None,
+        curriculum_batches: int = 1000,
+        max_nonfinite: float = 0.25,
+    ) -> None:
+        checks.one_of("replicate", replicate, ("paper",), optional=True)
+        default = _PAPER if replicate == "paper" else _SOUND
+        reading = adaboost or default["adaboost"]
+        recipe = Recipe(
+            methods=_rows(methods, reading),
+            rate=checks.rate(rate),
+            beta=checks.within("beta", beta, -1, 1),
+            weighting=checks.one_of("weighting", weighting or default["weighting"], WEIGHTINGS),
+            loss_average=checks.one_of("loss_average", loss_average, F.LOSS_AVERAGES),
+            half_life=checks.positive("half_life", half_life),
+            share=checks.within("share", share, 0, 1),
+            importance=checks.one_of("importance", importance or default["importance"], F.IMPORTANCES),
+            choice=checks.one_of("choice", choice, CHOICES),
+            weight_exponent=checks.within("weight_exponent", weight_exponent, 0, 1),
+            curriculum=checks.one_of("curriculum", curriculum, CURRICULA, optional=True),
+            curriculum_power=rate if curriculum_power is None else checks.finite("curriculum_power", curriculum_power),
+            curriculum_batches=checks.count("curriculum_batches", curriculum_batches, 1),
+            max_nonfinite=checks.within("max_nonfinite", max_nonfinite, 0, 1),
+        )
+        if weight_exponent > 0 and choice != "draw":
+            raise ArgumentError(
+                f"weight_exponent={weight_exponent:g} needs known inclusion probabilities, and choice={choice!r} is "
+                'deterministic. Pass choice="draw", or weight_exponent=0.'
+            )
+        settings = {**_plain(recipe), "adaboost": reading, "replicate": replicate, "seed": seed}
+        super().__init__(recipe, checks.seed(seed), settings)
+
+
+class SingleMethod(Policy):
+    """One subsampling method alone: the k rows with its highest raw scores.
+
+    Args:
+        method: a name (`adaselection.methods()` lists them), your own function, or a pair ``(name, function)``.
+        rate: share of the rows to keep, in ``(0, 1]``; 1 keeps all.
+        seed: of the policy's own random generator.
+        adaboost: reading of eq. 1, for the method ``"adaboost"``; by the kind of loss if None.
+        max_nonfinite: share of NaN or infinite losses in a batch that is an error. Such rows are never kept.
+
+    Raises:
+        ArgumentError: an argument out of its range, or an unknown method.
+    """
+
+    def __init__(
+        self,
+        method: MethodLike,
+        rate: float = 0.3,
+        *,
+        seed: int = 0,
+        adaboost: F.AdaBoostReading | None = None,
+        max_nonfinite: float = 0.25,
+    ) -> None:
+        rows = _rows((method,), adaboost)
+        recipe = Recipe(
+            methods=rows,
+            rate=checks.rate(rate),
+            beta=0.0,
+            weighting="fixed",
+            loss_average="kept",
+            half_life=1.0,
+            share=0.0,
+            importance=None,
+            choice="top_k",
+            weight_exponent=0.0,
+            curriculum=None,
+            curriculum_power=0.0,
+            curriculum_batches=1,
+            max_nonfinite=checks.within("max_nonfinite", max_nonfinite, 0, 1),
+        )
+        settings = {"method": rows[0].name, "rate": rate, "adaboost": adaboost, "seed": seed}
+        super().__init__(recipe, checks.seed(seed), settings)
+
+
+def _rows(methods: Sequence[MethodLike], reading: F.AdaBoostReading | None) -> tuple[MethodInfo, ...]:
+    """The methods' rows, with AdaBoost in the reading asked for.
+
+    Raises:
+        ArgumentError: no method, an unknown or a repeated one, or an unknown reading.
+    """
+    if isinstance(methods, str) or not isinstance(methods, Sequence):
+        raise ArgumentError(f'methods is a list of methods, such as ("big_loss", "uniform"); got {methods!r}.')
+    if not methods:
+        raise ArgumentError('methods is empty; name at least one, such as methods=("big_loss", "uniform").')
+    checks.one_of("adaboost", reading, F.ADABOOST_READINGS, optional=True)
+    rows = tuple(resolve(method) for method in methods)
+    names = [row.name for row in rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise ArgumentError(f"method {name!r} is named {names.count(name)} times; name each method once.")
+    return tuple(replace(r, function=adaboost_method(reading)) if r.name == "adaboost" else r for r in rows)
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, for records and people."""
+    values = {name: getattr(recipe, name) for name in recipe.__dataclass_fields__}
+    return {**values, "methods": [row.name for row in recipe.methods]}

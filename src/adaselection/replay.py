@@ -1,0 +1,171 @@
+"""Taking up a pass over a loader in the middle, without loading again what was already used."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+from adaselection.errors import ReplayError
+
+_KNOWN = (
+    RandomSampler,
+    SequentialSampler,
+    DistributedSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+    BatchSampler,
+    type(None),
+)
+
+
+def is_stateful(loader: object) -> bool:
+    """Whether a loader keeps its own place, as torchdata's StatefulDataLoader does."""
+    return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
+
+
+def snapshot(loader: Iterable[Any]) -> dict[str, Any]:
+    """What decides the order of a pass that is about to start: random states and the sampler's epoch."""
+    state: dict[str, Any] = {
+        "rng": torch.get_rng_state(),
+        "generators": [generator.get_state() for generator in _generators(loader)],
+    }
+    epochs = [sampler.epoch for sampler in samplers(loader) if hasattr(sampler, "epoch")]
+    return {**state, "epochs": epochs}
+
+
+def set_epoch(loader: Iterable[Any], epoch: int) -> None:
+    """Tell the loader, or the first of its samplers that wants to know, which epoch comes."""
+    for owner in (loader, *samplers(loader)):
+        if callable(getattr(owner, "set_epoch", None)):
+            owner.set_epoch(epoch)
+            return
+
+
+def set_generators(loader: Iterable[Any], state: dict[str, Any]) -> None:
+    """Put the loader's own generators and its samplers' epochs back to a `snapshot`; the global state stays."""
+    for generator, saved in zip(_generators(loader), state["generators"], strict=False):
+        generator.set_state(saved)
+    having = [sampler for sampler in samplers(loader) if hasattr(sampler, "epoch")]
+    for sampler, epoch in zip(having, state["epochs"], strict=False):
+        sampler.set_epoch(epoch) if hasattr(sampler, "set_epoch") else setattr(sampler, "epoch", epoch)
+
+
+def resumed(loader: Iterable[Any], state: dict[str, Any], position: int) -> Iterator[Any]:
+    """Iterator over what is left of a pass, from the incoming batch with this number on.
+
+    A `DataLoader` over a map-style data set is replayed by index: its sampler walks the order of the pass again and
+    nothing is loaded. Others are read and thrown away up to the place. The global random state is left alone.
+
+    Raises:
+        ReplayError: the loader gives its batches out of order.
+    """
+    if is_stateful(loader):
+        return iter(loader)
+    now = torch.get_rng_state()
+    torch.set_rng_state(state["rng"])
+    set_generators(loader, state)
+    try:
+        if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+            return _read_past(loader, position)
+        return _skip(loader, position)
+    finally:
+        torch.set_rng_state(now)
+
+
+def _read_past(loader: Iterable[Any], position: int) -> Iterator[Any]:
+    """Read and throw away."""
+    iterator = iter(loader)
+    if position and not isinstance(loader, (list, tuple)):
+        warnings.warn(
+            f"resuming in the middle of a pass reads and throws away {position} batches of {type(loader).__name__}, "
+            "which must give the same ones again. torchdata.stateful_dataloader.StatefulDataLoader keeps its place instead.",
+            stacklevel=4,
+        )
+    next(itertools.islice(iterator, position, position), None)
+    return iterator
+
+
+def _skip(loader: DataLoader[Any], position: int) -> Iterator[Any]:
+    """A pass of the loader whose sampler starts at ``position``."""
+    if loader.num_workers and not getattr(loader, "in_order", True):
+        raise ReplayError("a loader with in_order=False gives its batches in no fixed order. Pass in_order=True.")
+    unknown = [type(s).__name__ for s in samplers(loader) if not isinstance(s, _KNOWN)]
+    if unknown:
+        warnings.warn(
+            f"resuming replays {', '.join(unknown)} from torch's random state and set_epoch alone; if the order depends "
+            "on anything else, it will differ. Use torchdata's StatefulDataLoader with a stateful sampler then.",
+            stacklevel=4,
+        )
+    name = "sampler" if loader.batch_sampler is None else "batch_sampler"
+    rest = _Rest(getattr(loader, name), position)
+    again = copy.copy(loader)
+    again.__dict__[name] = rest  # DataLoader forbids setting it, but reads it from here
+    again.__dict__["_iterator"] = None
+    iterator = iter(again)
+    rest.start()
+    return iterator
+
+
+class _Rest:
+    """A sampler without its first items, which draws its order at once when started."""
+
+    def __init__(self, sampler: Any, skipped: int) -> None:
+        self._sampler = sampler
+        self._skipped = skipped
+        self._ahead: list[Any] = []
+        self._items: Iterator[Any] | None = None
+
+    def __len__(self) -> int:
+        return max(0, len(self._sampler) - self._skipped)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        self.start()
+        if self._ahead:
+            return self._ahead.pop()
+        assert self._items is not None  # made by start
+        return next(self._items)
+
+    def start(self) -> None:
+        """Draw the order and look one item ahead, so that no random number is drawn later."""
+        if self._items is None:
+            self._items = itertools.islice(iter(self._sampler), self._skipped, None)
+            self._ahead = list(itertools.islice(self._items, 1))
+
+
+def samplers(loader: Any) -> list[Any]:
+    """The batch sampler and the samplers inside it, from the outside in."""
+    found: list[Any] = []
+    current = getattr(loader, "batch_sampler", None) or getattr(loader, "sampler", None)
+    while current is not None and all(current is not sampler for sampler in found):
+        found.append(current)
+        current = getattr(current, "batch_sampler", None) or getattr(current, "sampler", None)
+    return found
+
+
+def _generators(loader: Any) -> list[torch.Generator]:
+    """The loader's own generators, each once."""
+    owners = [loader, *samplers(loader)]
+    found: list[torch.Generator] = []
+    for owner in owners:
+        generator = getattr(owner, "generator", None)
+        if isinstance(generator, torch.Generator) and all(generator is not known for known in found):
+            found.append(generator)
+    return found

@@ -1,0 +1,172 @@
+"""A batch through the model without gradients, and the model left as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from adaselection import checks, tree
+from adaselection.errors import ArgumentError, BatchStructureError, LossShapeError
+from adaselection.losses import LossFn, RowLoss, labelled_mapping
+from adaselection.tree import Batch
+from adaselection.types import Signals
+
+ScoreMode = Literal["eval", "train"]
+ScoreFn = Callable[[nn.Module, Batch], "Tensor | Signals"]
+
+
+class ModelScorer:
+    """Scores batches: losses, and gradient norms where a method needs them.
+
+    A batch that is a pair is scored as ``loss_fn(model(x), y)``; a mapping with labels without a ``loss_fn`` as Hugging
+    Face models are; anything else by ``score``.
+
+    Args:
+        model: the model that trains.
+        loss_fn: loss of the outputs and targets, one per row.
+        score: ``score(model, batch)`` returning losses ``[b]`` or `Signals`, in the place of ``loss_fn``.
+        score_mode: ``"eval"`` scores with dropout off and running batch statistics; ``"train"`` with the flags that the
+            model has. Either way flags, buffers, random numbers and gradients are afterwards what they were before.
+        autocast: type to score in, such as ``torch.bfloat16``; None for the model's own.
+        grad_norms: whether to give gradient norms.
+
+    Raises:
+        ArgumentError: an argument that cannot work.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: LossFn | None = None,
+        *,
+        score: ScoreFn | None = None,
+        score_mode: ScoreMode = "eval",
+        autocast: torch.dtype | None = None,
+        grad_norms: bool = False,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise ArgumentError(f"model must be a torch.nn.Module; got {type(model).__name__}.")
+        if score is not None and loss_fn is not None:
+            raise ArgumentError("pass loss_fn or score, not both: score returns the losses itself.")
+        self.model = model.module if isinstance(model, DistributedDataParallel) else model
+        self._loss = None if loss_fn is None else RowLoss.of(loss_fn)
+        self._score = score
+        self._mode = checks.one_of("score_mode", score_mode, ("eval", "train"))
+        self._autocast = autocast
+        self._grad_norms = grad_norms
+        self._kept = BufferKeeper()
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the model is; None for a model without parameters and buffers."""
+        first = next(self.model.parameters(), None)
+        first = next(self.model.buffers(), None) if first is None else first
+        return None if first is None else first.device
+
+    def __call__(self, batch: Batch) -> Signals:
+        """Signals of a batch that is on the model's device.
+
+        Raises:
+            LossShapeError: not one loss per row.
+            BatchStructureError: a batch that is no pair, with no ``score`` given.
+        """
+        rows = tree.length(batch)
+        with undisturbed(self.model, self._mode, self._kept), torch.no_grad(), self._precision():
+            signals = self._signals(batch, rows)
+        if signals.losses.shape != (rows,):
+            raise LossShapeError(
+                f"score returned losses of shape {tuple(signals.losses.shape)} for a batch of {rows} rows; "
+                f"return one loss per row, shape [{rows}]."
+            )
+        return signals
+
+    def _signals(self, batch: Batch, rows: int) -> Signals:
+        if self._score is not None:
+            result = self._score(self.model, batch)
+            return checks.as_signals(result)
+        if self._loss is None:
+            if isinstance(batch, Mapping) and "labels" in batch and not self._grad_norms:
+                return Signals(labelled_mapping(self.model, batch), kind="cross_entropy")
+            raise ArgumentError(
+                "nothing says how to score a batch. Pass loss_fn= for batches that are pairs (x, y), or score=, a "
+                "function (model, batch) -> losses [b] or Signals."
+            )
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise BatchStructureError(
+                f"loss_fn(model(x), y) needs a batch that is a pair (x, y); this one is {_shape_of(batch)}. Pass "
+                "score=, a function (model, batch) -> losses [b], in the place of loss_fn."
+            )
+        outputs = self.model(batch[0])
+        if isinstance(outputs, Tensor) and outputs.dtype in (torch.float16, torch.bfloat16):
+            outputs = outputs.float()
+        losses = self._loss.losses(outputs, batch[1], rows)
+        norms = self._loss.grad_norms(outputs, batch[1]) if self._grad_norms else None
+        return Signals(losses, norms, self._loss.kind)
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        if self._autocast is None:
+            return contextlib.nullcontext()
+        kind = "cpu" if self.device is None else self.device.type
+        return torch.autocast(kind, dtype=self._autocast)
+
+
+def _shape_of(batch: Batch) -> str:
+    if isinstance(batch, Mapping):
+        return f"a {type(batch).__name__} with keys {list(batch)}"
+    size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+    return f"a {type(batch).__name__}{size}"
+
+
+@contextlib.contextmanager
+def undisturbed(model: nn.Module, mode: ScoreMode, buffers: BufferKeeper) -> Iterator[None]:
+    """Run a forward pass and put back the training flag of every module, all buffers and all random states."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    on = [device.index or 0] if device.type not in ("cpu", "meta") else []
+    flagged = [module for module in model.modules() if module.training] if mode == "eval" else []
+    buffers.save(model)
+    python_state = random.getstate()
+    with torch.random.fork_rng(devices=on, device_type=device.type if on else "cuda"):
+        try:
+            for module in flagged:
+                module.training = False
+            yield
+        finally:
+            for module in flagged:
+                module.training = True
+            buffers.restore(model)
+            random.setstate(python_state)
+
+
+class BufferKeeper:
+    """Copies of a model's buffers, made anew only for those that changed since the last copy."""
+
+    def __init__(self) -> None:
+        self._copies: dict[tuple[nn.Module, str], tuple[Tensor, int, Tensor]] = {}
+
+    def save(self, model: nn.Module) -> None:
+        """Remember every buffer: which tensor it is, its version, and a copy of its values."""
+        previous, self._copies = self._copies, {}
+        for module in model.modules():
+            for name, buffer in module._buffers.items():
+                if buffer is None:
+                    continue
+                known = previous.get((module, name))
+                fresh = known is not None and known[0] is buffer and known[1] == buffer._version
+                copied = known[2] if known is not None and fresh else buffer.detach().clone()
+                self._copies[module, name] = (buffer, buffer._version, copied)
+
+    def restore(self, model: nn.Module) -> None:
+        """Put every buffer back that was replaced or written to."""
+        for (module, name), (buffer, version, copied) in list(self._copies.items()):
+            if module._buffers.get(name) is not buffer:
+                module._buffers[name] = buffer
+            if buffer._version != version:
+                with torch.no_grad():
+                    buffer.copy_(copied)
+                self._copies[module, name] = (buffer, buffer._version, copied)

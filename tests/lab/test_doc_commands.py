@@ -1,0 +1,52 @@
+"""Every ``adaselection`` command of the documents is one that the command line accepts."""
+
+from pathlib import Path
+
+import pytest
+
+from doc_blocks import commands, commands_in, read_blocks
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SHELLS = ("bash", "sh", "shell", "console")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+COMMANDS = [
+    pytest.param(words, id=f"{block.name} {' '.join(words[:2])}")
+    for path in DOCUMENTS
+    for block in read_blocks(path, *SHELLS)
+    for words in commands(block)
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_documented_command_is_accepted(words: list[str]) -> None:
+    from adaselection.lab.cli import parse
+
+    assert parse(words) is not None
+
+
+def test_a_wrong_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    from adaselection.lab.cli import parse
+
+    with pytest.raises(SystemExit) as stopped:
+        parse(["run", "digits", "--no-such-flag", "1"])
+    assert stopped.value.code == 2
+    assert "no-such-flag" in capsys.readouterr().err
+
+
+def test_the_demo_runs_every_method_and_its_commands_are_accepted() -> None:
+    from adaselection import methods
+    from adaselection.lab.cli import parse
+
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (arms,) = (line.partition(":= ")[2] for line in text.splitlines() if line.startswith("ARMS := "))
+    assert arms.split(",") == ["full", "uniform_budget", "adaselection", *methods()]
+    recipe = text.partition("\ndemo:")[2].partition("\n\n")[0]
+    plain = recipe.replace("@$(BIN)/", "").replace("$(ARMS)", arms).replace("$(JOBS)", "2")
+    found = commands_in(plain)
+    assert [words[0] for words in found] == ["compare", "report"]
+    assert all(parse(words) is not None for words in found)
+
+
+def test_the_readme_names_the_commands() -> None:
+    named = {words[0] for path in DOCUMENTS for b in read_blocks(path, *SHELLS) for words in commands(b)}
+    assert {"compare", "report"} <= named

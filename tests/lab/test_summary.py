@@ -1,0 +1,279 @@
+"""Rows, verdicts, tables: what may be averaged, the sign of a gain, and honest words."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from adaselection.lab.summary import Row, Study, summarise
+from adaselection.lab.tables import markdown_table, readme_block, terminal_table, update_block
+from adaselection.lab.tuning import tuning
+from adaselection.lab.verdict import outcome, verdict
+from adaselection.lab.wording import decimals, number, rate, seconds, share, signed
+from lab.records_factory import grid, make
+
+UNIFORM = {0: 90.0, 1: 92.0, 2: 94.0}
+
+
+def runs(arm: str, values: dict[int, float], **parts: object) -> list:
+    return [make(arm=arm, seed=seed, value=value, **parts) for seed, value in values.items()]
+
+
+def study(*groups: list) -> Study:
+    (found,) = summarise([record for group in groups for record in group])
+    return found
+
+
+def row(found: Study, arm: str) -> Row:
+    (wanted,) = [row for row in found.rows if row.arm == arm]
+    return wanted
+
+
+def test_a_row_holds_mean_spread_difference_and_cost():
+    found = study(runs("uniform_budget", UNIFORM), runs("adaselection", {0: 91.0, 1: 94.0, 2: 97.0}))
+    ours, rival = row(found, "adaselection"), row(found, "uniform_budget")
+    assert (ours.mean, ours.sd, ours.seeds) == (94.0, 3.0, 3)
+    assert ours.difference.mean == 2.0
+    assert ours.difference.ci_low == pytest.approx(-0.484138, abs=1e-6)
+    assert ours.units_share == pytest.approx(0.5 * 0.996)
+    assert (rival.difference, ours.opponent) == (None, "uniform_budget")
+    assert ours.equivalent_uniform_rate == pytest.approx(0.3 + 1 / 3)
+    assert (ours.scored, ours.trained) == (ours.records[0].counts.scored, ours.records[0].counts.trained)
+
+
+def test_positive_is_better_whichever_way_the_metric_points():
+    parts = {"task": "bike"}
+    found = study(
+        [make("bike", "uniform_budget", seed, value=value) for seed, value in {0: 0.5, 1: 0.6}.items()],
+        [make("bike", "adaselection", seed, value=value) for seed, value in {0: 0.4, 1: 0.5}.items()],
+    )
+    assert found.task == parts["task"]
+    assert row(found, "adaselection").difference.mean == pytest.approx(0.1)
+    assert verdict(found).outcome == "better"
+    assert "beat uniform" in verdict(found).sentence
+
+
+def test_pairs_need_the_same_seed_and_the_same_data():
+    other = runs("adaselection", {2: 80.0}, config={"data": "cd34" * 16})
+    found = study(
+        runs("uniform_budget", UNIFORM), runs("adaselection", {1: 93.0}), runs("adaselection", {7: 1.0}), other
+    )
+    by_data = {r.records[0].config.data[:4]: r for r in found.rows if r.arm == "adaselection"}
+    assert by_data["ab12"].difference.n == 1
+    assert by_data["cd34"].difference.n == 0
+    assert any("never paired" in note for note in found.notes)
+
+
+def test_a_generated_data_set_may_differ_from_seed_to_seed():
+    parts = [{"config": {"data": letter * 64}} for letter in "abc"]
+    records = [make(arm=arm, seed=s, **parts[s]) for arm in ("uniform_budget", "adaselection") for s in range(3)]
+    found = study(records)
+    assert [(r.arm, r.seeds) for r in found.rows] == [("uniform_budget", 3), ("adaselection", 3)]
+    assert row(found, "adaselection").difference.n == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"config": {"learning_rate": 0.3}}, ("learning rate 0.1", "learning rate 0.3")),
+        ({"config": {"policy": {"name": "AdaSelection", "rate": 0.3, "beta": -1, "seed": 0}}}, ("beta=0.5", "beta=-1")),
+        ({"environment": {"adaselection": "0.2.0"}}, ("version 0.1.0", "version 0.2.0")),
+    ],
+)
+def test_different_settings_never_share_a_row(change, detail):
+    found = study(runs("adaselection", {0: 90.0, 1: 91.0}), runs("adaselection", {2: 50.0, 3: 51.0}, **change))
+    assert {(r.detail, r.mean) for r in found.rows} == {(detail[0], 90.5), (detail[1], 50.5)}
+
+
+def test_seeds_inside_a_policy_do_not_part_a_cell():
+    assert row(study(runs("adaselection", UNIFORM)), "adaselection").seeds == 3
+
+
+def test_presets_and_label_noise_are_studies_of_their_own():
+    found = summarise([make(), make(config={"preset": "paper"}), make(config={"label_noise": 0.3}), make("bike")])
+    assert [s.title for s in found] == [
+        "bike (cpu preset)", "digits (cpu preset)", "digits (cpu preset, 30 % label noise)", "digits (paper preset)",
+    ]  # fmt: skip
+
+
+def test_the_harder_of_two_opponents_counts():
+    weak = runs("uniform_budget", {0: 10.0, 1: 20.0}, config={"learning_rate": 9.0})
+    found = study(weak, runs("uniform_budget", UNIFORM), runs("adaselection", UNIFORM))
+    assert row(found, "adaselection").difference.mean == 0.0
+    assert row(found, "adaselection").opponent == "uniform_budget (learning rate 0.1)"
+    assert any("compared with the best" in note for note in found.notes)
+
+
+def test_seconds_need_the_machine_alone_and_one_machine():
+    alone, crowd = runs("adaselection", {0: 90.0}), runs("adaselection", {1: 90.0}, environment={"exclusive": False})
+    other = runs("adaselection", {1: 90.0}, environment={"cpu": "another"})
+    assert row(study(alone), "adaselection").seconds == pytest.approx(alone[0].seconds.total)
+    for found in (study(alone, crowd), study(alone, other)):
+        assert row(found, "adaselection").seconds is None
+        assert row(found, "adaselection").timed_equivalent_uniform_rate is None
+        assert row(found, "adaselection").equivalent_uniform_rate is not None
+
+
+def test_tuning_runs_enter_no_result():
+    tuned = [
+        make(arm="adaselection", value=value, config={"split": "validation", "learning_rate": learning_rate})
+        for learning_rate, value in ((0.03, 88.0), (0.1, 91.0), (0.3, float("nan")))
+    ]
+    assert summarise(tuned) == []
+    results = runs("adaselection", UNIFORM)
+    assert row(study(results, tuned), "adaselection").seeds == 3
+    (entry,) = tuning(results + tuned)
+    assert (entry.arm, entry.chosen, entry.used) == ("adaselection", 0.1, (0.1,))
+    assert [(c.learning_rate, c.mean, c.runs) for c in entry.candidates] == [
+        (0.03, 88.0, 1),
+        (0.1, 91.0, 1),
+        (0.3, None, 1),
+    ]
+
+
+def test_the_best_learning_rate_of_an_error_is_the_lowest():
+    records = [
+        make("bike", value=v, config={"split": "validation", "learning_rate": lr}) for lr, v in ((0.1, 2.0), (0.3, 1.0))
+    ]
+    assert tuning(records)[0].chosen == 0.3
+
+
+@pytest.mark.parametrize(
+    ("values", "word", "text"),
+    [
+        ({0: 91.0, 1: 93.1, 2: 95.0}, "better", "AdaSelection beat uniform at the same budget (50 % of full training) by 1.03"),
+        ({0: 89.0, 1: 90.9, 2: 93.0}, "worse", "AdaSelection lost to uniform at the same budget (50 % of full training) by 1.03"),
+        ({0: 91.0, 1: 91.0, 2: 94.5}, "same", "AdaSelection tied with uniform at the same budget (50 % of full training): +0.17"),
+    ],
+)  # fmt: skip
+def test_the_verdict_of_one_setting(values, word, text):
+    full = runs("full", {0: 98.0, 1: 98.0})
+    found = verdict(study(runs("uniform_budget", UNIFORM), runs("adaselection", values), full))
+    assert found.outcome == word
+    assert found.sentence.startswith(text)
+    assert "95 % CI" in found.sentence
+    assert "3 seeds" in found.sentence
+    assert found.sentence.endswith("full training reached 98.00 %.")
+    best = "AdaSelection (rate 0.3)" if word != "worse" else "uniform"
+    assert f"% by {best};" in found.sentence
+
+
+def test_the_verdict_names_the_interval():
+    found = verdict(study(runs("uniform_budget", UNIFORM), runs("adaselection", {0: 91.0, 1: 93.1, 2: 95.0})))
+    assert "by 1.03 points (95 % CI 0.89 to 1.18, 3 seeds)" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("records", "text"),
+    [
+        (runs("uniform_budget", UNIFORM), "it has no runs here"),
+        (runs("adaselection", UNIFORM), "uniform at the same budget was not run"),
+        (runs("uniform_budget", UNIFORM) + runs("adaselection", {0: 95.0}), "1 seed in common with uniform"),
+        (
+            runs("uniform_budget", UNIFORM) + runs("adaselection", {0: 95.0, 1: float("nan")}),
+            "1 of its 2 runs diverged",
+        ),
+        (runs("uniform_budget", {0: float("inf")}) + runs("adaselection", {0: 95.0}), "has no usable mean"),
+    ],
+)
+def test_where_nothing_can_be_said_the_verdict_says_so(records, text):
+    found = verdict(study(records))
+    assert found.outcome == "unknown"
+    assert text in found.sentence
+    assert "best" not in found.sentence
+
+
+def test_several_settings_are_counted_and_none_is_picked():
+    records = [make(arm="uniform_budget", seed=s, value=v, budget=b) for b in (0.25, 0.5) for s, v in UNIFORM.items()]
+    for budget, shift in ((0.25, 1.0), (0.5, -1.0)):
+        records += [make(seed=s, value=v + shift + s / 100, budget=budget) for s, v in UNIFORM.items()]
+    records += [make(seed=s, value=v, budget=0.5, rate=0.1) for s, v in UNIFORM.items()]
+    found = verdict(study(records))
+    assert (found.outcome, found.tally) == ("mixed", "1 won, 1 tied, 1 lost")
+    assert "AdaSelection met uniform at the same budget in 3 settings: 1 won, 1 tied, 1 lost" in found.sentence
+    assert "mean differences −0.99 to +1.01 points, 3 seeds" in found.sentence
+
+
+def test_collapsed_and_diverged_runs_are_counted():
+    found = study(
+        runs("big_loss", UNIFORM, result={"collapsed": True}), runs("adaselection", {0: float("nan"), 1: 90.0})
+    )
+    assert row(found, "big_loss").collapsed == 3
+    assert (row(found, "adaselection").diverged, row(found, "adaselection").mean) == (1, None)
+    assert outcome(row(found, "adaselection")) == "unknown"
+    assert any(note.startswith("3 of 5 runs collapsed") for note in found.notes)
+    assert any(note.startswith("1 of 5 runs diverged") for note in found.notes)
+
+
+def shown(found: Study, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(terminal_table(found, width))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_table_fits_and_cuts_no_number(width):
+    found = study(grid(("digits",), budgets=(0.5,), rates=(0.3,), seeds=3))
+    text = shown(found, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    ours = row(found, "adaselection")
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("adaselection")]
+    for part in (number(ours.mean, 2), signed(ours.difference.mean, 2), signed(ours.difference.ci_low, 2), "0.63"):
+        assert part in line
+    assert ("scored" in text) == (width == 120)
+
+
+def test_full_training_comes_first_and_budgets_have_headings():
+    lines = [line.strip() for line in shown(study(grid(("digits",), rates=(0.3,), seeds=2)), 80).splitlines()]
+    heads = [line for line in lines if line.startswith(("full run", "budget"))]
+    assert [line.split("  ")[0] for line in heads] == ["full run", "budget 25 %", "budget 50 %", "budget 100 %"]
+
+
+def test_the_markdown_table_has_one_line_a_row_and_escapes_bars():
+    found = study(runs("uniform_budget", UNIFORM), runs("a|b", UNIFORM))
+    lines = markdown_table(found).splitlines()
+    assert len(lines) == 2 + len(found.rows)
+    assert "`a\\|b`" in lines[3]
+    assert "92.00 ± 2.00" in lines[2]
+
+
+def test_the_readme_block_names_hardware_versions_and_seeds():
+    text = readme_block(grid(budgets=(0.5,), rates=(0.3,), seeds=2), "bike")
+    assert "Example CPU at 2.5 GHz (2 cores, 1 thread)" in text
+    assert "torch 2.13.0, adaselection 0.1.0; seeds 0, 1" in text
+    assert verdict(summarise(grid(("bike",), budgets=(0.5,), rates=(0.3,), seeds=2))[0]).sentence in text
+    assert "digits" not in text
+    with pytest.raises(ValueError, match="compare mnist"):
+        readme_block([make()], "mnist")
+
+
+def test_a_block_is_replaced_once_and_for_all(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("a\n<!-- results:x -->\nold\n<!-- /results:x -->\nb\n<!-- results:y -->\n<!-- /results:y -->\n")
+    assert update_block(path, "x", "new\n") is True
+    assert path.read_text() == (
+        "a\n<!-- results:x -->\nnew\n<!-- /results:x -->\nb\n<!-- results:y -->\n<!-- /results:y -->\n"
+    )
+    assert update_block(path, "x", "new") is False
+    for text in ("nothing", "<!-- /results:x --> <!-- results:x -->", "<!-- results:x -->"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="once each and in this order"):
+            update_block(path, "x", "new")
+        assert path.read_text() == text
+
+
+def test_numbers_read_well():
+    assert (number(-1234.5, 1), number(None, 2)) == ("−1,234.5", "–")
+    assert (signed(0.5, 2), signed(-0.001, 2), signed(0.0, 2)) == ("+0.50", "−0.00", "0.00")
+    assert (share(0.5), share(0.125), share(0.015)) == ("50 %", "12 %", "1.5 %")
+    assert (rate(0.3), rate(None), seconds(0.8294), seconds(1234.5), seconds(None)) == (
+        "0.3",
+        "–",
+        "0.829",
+        "1,234",
+        "–",
+    )
+    assert decimals(study(runs("adaselection", UNIFORM))) == 2
+    small = [make("bike", seed=s, value=v) for s, v in {0: 0.0612, 1: 0.0624}.items()]
+    assert decimals(study(small)) == 5

@@ -1,0 +1,55 @@
+"""Every Python block of the documents runs."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import pytest
+
+from doc_blocks import commands, read_blocks, run_blocks
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_blocks(read_blocks(path, "python"))
+
+
+def test_the_readme_shows_the_one_line_change() -> None:
+    first = read_blocks(ROOT / "README.md", "python")[0]
+    assert "SelectiveLoader(" in first.code
+    assert first.no_run is None
+
+
+def test_blocks_share_a_namespace_in_order_and_errors_name_the_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("x\n\n```python\na = 1\n```\n\n```bash\nb\n```\n\n```python\n\nassert a == 2\n```\n")
+    blocks = read_blocks(page, "python")
+    assert [block.line for block in blocks] == [4, 12]
+    with pytest.raises(AssertionError) as failure:
+        run_blocks(blocks)
+    assert failure.traceback[-1].lineno + 1 == 13
+    assert run_blocks(blocks[:1])["a"] == 1
+
+
+def test_a_block_is_left_out_for_a_stated_reason_only(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- no-run: takes a day -->\n```python\n1 / 0\n```\n\n```python\nb = 1\n```\n")
+    blocks = read_blocks(page, "python")
+    assert [block.no_run for block in blocks] == ["takes a day", None]
+    assert run_blocks(blocks)["b"] == 1
+    page.write_text("<!-- no-run: -->\n```python\n1 / 0\n```\n")
+    with pytest.raises(ValueError, match="needs a reason"):
+        read_blocks(page, "python")
+
+
+def test_commands_are_found_with_continued_lines_and_comments(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    lines = "make demo\n$ adaselection run digits \\\n  --rate 0.3  # a comment\nadaselection tasks\n"
+    page.write_text(f"```bash\n{lines}```\n")
+    (block,) = read_blocks(page, "bash")
+    assert commands(block) == [["run", "digits", "--rate", "0.3"], ["tasks"]]
