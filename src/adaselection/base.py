@@ -70,7 +70,7 @@ class Policy:
 
         Args:
             signals: one loss per row, shape ``[b]``, or `Signals` with more than losses.
-            reduce: mean over the processes of a training, for tensors of shape ``[m]``; the loaders pass it.
+            reduce: mean over the processes of a training, for tensors of shape ``[m + 1]``; the loaders pass it.
 
         Returns:
             The `Selection`, with ``k = max(1, round(rate * b))`` rows; none of an empty batch.
@@ -78,8 +78,9 @@ class Policy:
         Raises:
             LossShapeError: not one loss per row.
             ArgumentError: a signal that a method needs is missing, or a method returned the wrong shape.
-            NonFiniteLossError: more NaN or infinite losses than ``max_nonfinite`` allows, or fewer finite ones than rows
-                to keep. The policy is then as it was. On an accelerator, where looking at once would mean waiting,
+            NonFiniteLossError: more NaN or infinite losses than ``max_nonfinite`` allows, or fewer finite
+                ones than rows to keep. The policy is then as it was. On an accelerator, where looking at once would mean
+                waiting,
                 `check` raises it instead.
         """
         signals = checks.as_signals(signals)
@@ -111,7 +112,7 @@ class Policy:
         if int(self._state.alarm):
             self._state = self._state._replace(alarm=torch.zeros_like(self._state.alarm))
             raise NonFiniteLossError(
-                f"a batch held more NaN or infinite losses than the share of {self._recipe.max_nonfinite:g} allowed, or "
+                f"a batch held more NaN or infinite losses than the share {self._recipe.max_nonfinite:g} allowed, or "
                 "fewer finite ones than rows to keep. Lower the learning rate, or raise max_nonfinite."
             )
 
@@ -148,7 +149,8 @@ class Policy:
         """Random numbers of one batch, from the policy's own generator on the CPU: the same on every device."""
         count = len(self._recipe.methods)
         device = self._state.step.device
-        drawn = torch.rand(2 * size + 1 + count, generator=self._generator).to(device, non_blocking=True)
+        drawn = torch.rand(2 * size + 1 + count, generator=self._generator, dtype=torch.float32)
+        drawn = drawn.to(device, non_blocking=True)
         rows, order, start, gains = drawn.split((size, size, 1, count))
         return Noise(rows, order, start[0], gains)
 

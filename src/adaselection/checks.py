@@ -156,6 +156,6 @@ def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[
     for key in keys:
         if given[key] != own[key]:
             raise StateError(
-                f"the {what} state has {key}={given[key]!r}, and this {what} has {key}={own[key]!r}. Build it as it was "
-                "when the state was saved."
+                f"the {what} state has {key}={given[key]!r}, and this {what} has {key}={own[key]!r}. Build it as it "
+                "was when the state was saved."
             )

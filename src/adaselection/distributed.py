@@ -48,7 +48,7 @@ def refuse_unsharded(loader: object) -> None:
     sampler = loader.sampler if batches is None else batches.sampler
     if isinstance(sampler, _UNSHARDED):
         raise ShardingError(
-            f"{world} processes run, and the loader's {type(sampler).__name__} gives each of them all rows, so they would "
-            "train on the same ones. Build the loader with sampler=torch.utils.data.DistributedSampler(dataset), or "
+            f"{world} processes run, and the loader's {type(sampler).__name__} gives each of them all rows, so they "
+            "would train on the same ones. Build it with sampler=torch.utils.data.DistributedSampler(dataset), or "
             "prepare it with your framework first and wrap it last."
         )

@@ -28,8 +28,8 @@ STATE_VERSION = 1
 class SelectiveLoader:
     """Batches of selected rows: every incoming batch is scored without gradients, and its best rows are kept.
 
-    Kept rows gather until they make a full batch (algorithm 2), so the loop that trains stays as it is. Wrap last, after
-    your framework has prepared the loader. With ``rate=1`` every batch is handed through unscored and untouched.
+    Kept rows gather until they make a full batch (algorithm 2), so the loop that trains stays as it is. Wrap last,
+    after your framework has prepared the loader. With ``rate=1`` every batch is handed through unscored and untouched.
 
     Args:
         loader: any iterable of batches, usually a `torch.utils.data.DataLoader`.

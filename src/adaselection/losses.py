@@ -64,8 +64,8 @@ class RowLoss:
             )
         if values.shape[0] != rows:
             raise LossShapeError(
-                f"the loss function returned shape {tuple(values.shape)} for a batch of {rows} rows; selection needs one "
-                f"loss per row, shape [{rows}]."
+                f"the loss function returned shape {tuple(values.shape)} for a batch of {rows} rows; selection needs "
+                f"one loss per row, shape [{rows}]."
             )
         if values.dim() > 1 and values[0].numel() == 1:
             return values.reshape(rows)
@@ -73,8 +73,8 @@ class RowLoss:
             return self._positions(values, targets)
         if values.dim() > 1:
             raise LossShapeError(
-                f"the loss function returned shape {tuple(values.shape)}, more than one number per row. Reduce the rest "
-                "in your loss, for example .flatten(1).mean(1)."
+                f"the loss function returned shape {tuple(values.shape)}, more than one number per row. Reduce the "
+                "rest in your loss, for example .flatten(1).mean(1)."
             )
         return values
 
@@ -134,8 +134,8 @@ def _kind(loss_fn: Any) -> LossKind:
 def labelled_mapping(model: nn.Module, batch: Mapping[str, Any]) -> Float[Tensor, " b"]:
     """Per-row cross-entropy of a model that takes keyword arguments and returns logits, as Hugging Face models do.
 
-    The labels are withheld, so that the model computes no reduced loss. Token labels are averaged over each row's labels
-    that are not -100 (0 for a row without any), shifted by one for causal language models.
+    The labels are withheld, so that the model computes no reduced loss. Token labels are averaged over each row's
+    labels that are not -100 (0 for a row without any), shifted by one for causal language models.
 
     Raises:
         LossShapeError: no logits, or their shape does not go with the labels'.

@@ -93,7 +93,7 @@ def _read_past(loader: Iterable[Any], position: int) -> Iterator[Any]:
     if position and not isinstance(loader, (list, tuple)):
         warnings.warn(
             f"resuming in the middle of a pass reads and throws away {position} batches of {type(loader).__name__}, "
-            "which must give the same ones again. torchdata.stateful_dataloader.StatefulDataLoader keeps its place instead.",
+            "which must give the same ones again. torchdata's StatefulDataLoader keeps its place instead.",
             stacklevel=4,
         )
     next(itertools.islice(iterator, position, position), None)
@@ -107,8 +107,8 @@ def _skip(loader: DataLoader[Any], position: int) -> Iterator[Any]:
     unknown = [type(s).__name__ for s in samplers(loader) if not isinstance(s, _KNOWN)]
     if unknown:
         warnings.warn(
-            f"resuming replays {', '.join(unknown)} from torch's random state and set_epoch alone; if the order depends "
-            "on anything else, it will differ. Use torchdata's StatefulDataLoader with a stateful sampler then.",
+            f"resuming replays {', '.join(unknown)} from torch's random state and set_epoch alone; if the order "
+            "depends on anything else, it will differ. Use torchdata's StatefulDataLoader with a stateful sampler.",
             stacklevel=4,
         )
     name = "sampler" if loader.batch_sampler is None else "batch_sampler"

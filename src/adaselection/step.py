@@ -97,7 +97,8 @@ def step(
         signals: losses of the batch and what else its methods need, shape ``[b]`` each.
         noise: the batch's random numbers.
         k: rows to keep, from 1 to ``b``.
-        reduce: mean over the processes of a training, applied to the ``m`` losses of the methods.
+        reduce: mean over the processes of a training, applied to the losses of the methods and the
+            running scale, shape ``[m + 1]``.
 
     Returns:
         The next state and the selection.
@@ -105,20 +106,19 @@ def step(
     signals = _prepare(signals, state, noise)
     valid, losses = _known(signals.valid), signals.losses
     raw = torch.stack([checked_scores(info, signals).to(losses.dtype) for info in recipe.methods])
-    ranked = torch.where(valid, raw, -torch.inf)
-    order = F.rank_rows(ranked)
+    order = F.rank_rows(raw, valid)
     current = F.method_losses(losses, order[:, :k], recipe.loss_average)
+    agreed = torch.cat((current, _known(signals.scale).reshape(1)))
     if reduce is not None:
-        current = reduce(current)
-    log_weights, previous = _next_weights(recipe, state, current, _known(signals.scale), noise)
-    scores = _scores(recipe, ranked, log_weights.exp(), signals, state.step + 1, k)
+        agreed = reduce(agreed)
+    current, scale = agreed[:-1], agreed[-1]
+    log_weights, previous = _next_weights(recipe, state, current, scale, noise)
+    scores = _scores(recipe, raw, log_weights.exp(), signals, state.step + 1, k)
     scores = torch.where(valid, scores, -torch.inf)
     indices, chances = _choose(recipe, scores, order, log_weights.exp(), noise, valid, k)
     bad = (~valid).sum()
     wrong = (bad > recipe.max_nonfinite * losses.shape[0]) | (valid.sum() < k)
-    following = PolicyState(
-        log_weights, previous, _known(signals.scale), state.step + 1, state.nonfinite + bad, state.alarm + wrong
-    )
+    following = PolicyState(log_weights, previous, scale, state.step + 1, state.nonfinite + bad, state.alarm + wrong)
     weights = torch.ones(k, dtype=losses.dtype, device=losses.device)
     if chances is not None:
         weights = F.sample_weights(chances[indices], recipe.weight_exponent)
@@ -183,7 +183,7 @@ def _reward(recipe: Recipe, losses: Tensor, valid: Tensor, time: Tensor) -> Tens
     if recipe.curriculum is None:
         return None
     if recipe.curriculum == "scale_free":
-        return F.scale_free_reward(losses, (time - 1) / recipe.curriculum_batches, valid=valid)
+        return F.scale_free_reward(losses, (time - 1).to(losses.dtype) / recipe.curriculum_batches, valid=valid)
     reward = F.printed_reward if recipe.curriculum == "printed" else F.text_reward
     return reward(losses, time, recipe.curriculum_power, valid)
 
@@ -193,7 +193,7 @@ def _choose(
 ) -> tuple[Tensor, Tensor | None]:
     """Eq. 6: the rows kept, and their chances where the choice is a draw."""
     if recipe.choice == "top_k":
-        return F.top_k(scores, k), None
+        return F.top_k(scores, k, valid), None
     if recipe.choice == "quota":
         return F.quota_select(order, F.quota_slots(weights, k), k), None
     chances = F.inclusion_probabilities(torch.where(valid, scores, 0), k, valid)

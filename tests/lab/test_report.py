@@ -109,16 +109,21 @@ def test_every_run_can_be_repeated(whole):
     assert all(record.command in page for record in grid(seeds=3))
 
 
-def test_the_same_records_give_the_same_bytes(whole):
-    text, _ = whole
-    assert render_report(grid(seeds=3)) == text
-    assert render_report(list(reversed(grid(seeds=3)))) == text
+def test_the_same_records_give_the_same_bytes():
+    records = grid(("digits",), rates=(0.3,), seeds=2)
+    assert render_report(records) == render_report(list(reversed(records)))
 
 
 def test_counts_costs_and_environment_are_there(whole):
     _, page = whole
     record = make(budget=0.5)
-    for part in (f"{record.counts.scored:,}", f"{record.counts.trained:,}", "Example CPU at 2.5 GHz", "2.13.0", "1.5×"):
+    for part in (
+        f"{record.counts.scored:,}",
+        f"{record.counts.trained:,}",
+        "Example CPU at 2.5 GHz",
+        "2.13.0",
+        "1.5\u00d7",
+    ):
         assert part in page.words
     for part in ("Break-even at a rate of 2/3", "Why scoring is charged", "A dash for seconds"):
         assert part in page.words
@@ -128,7 +133,7 @@ def test_counts_costs_and_environment_are_there(whole):
     ("records", "text"),
     [
         ([], "There is no finished run here. Make some"),
-        ([make(config={"split": "validation"})], "There is no finished run here , only tuning runs"),
+        ([make(config={"split": "validation"})], "There is no finished run here, only tuning runs"),
         ([make()], "uniform at the same budget was not run"),
         ([make(arm="full", seed=seed) for seed in range(3)], "it has no runs here"),
         ([make(arm="uniform_budget")], "1 run of 1 task"),
@@ -186,7 +191,7 @@ def test_crowded_runs_show_a_dash_for_seconds():
     records = grid(("digits",), budgets=(0.5,), rates=(0.3,), seeds=2, environment={"exclusive": False})
     text = render_report(records)
     cells = re.findall(r'data-label="Seconds"[^>]*>([^<]*)<', text)
-    assert cells == ["–"] * len(summarise(records)[0].rows)
+    assert cells == ["\u2013"] * len(summarise(records)[0].rows)
 
 
 def test_figures_are_small_sound_svg_that_follows_the_page():

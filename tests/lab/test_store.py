@@ -68,7 +68,7 @@ def test_values_that_are_not_finite_are_kept_as_null():
         (make().to_json()[:500], "Unterminated string|Expecting"),
         ("[1, 2]", "the top level must be a mapping"),
         ("[" * 100_000, "recursion"),
-        (b"\xff\xfe", "decode|codec"),
+        (b"\x80{}", "decode|codec"),
         (plain(schema=2), "schema 2 is not 1"),
         ({key: value for key, value in plain().items() if key != "units"}, "missing key units"),
         (plain(surprise=1), "unknown key surprise"),
@@ -182,7 +182,7 @@ def test_a_real_limit_of_the_system_leaves_no_half_file(tmp_path):
 
 def test_a_file_of_the_size_of_the_old_one_is_replaced_whole(tmp_path):
     path = tmp_path / "x.txt"
-    write_atomically(path, "old − text\n")
+    write_atomically(path, "ö\n")
     write_atomically(path, "new\n")
     assert path.read_bytes() == b"new\n"
     assert list(tmp_path.iterdir()) == [path]

@@ -71,9 +71,7 @@ def arms() -> dict[str, Arm]:
         Arm("adaselection", "AdaSelection as it is by default, or as the options say", _mixture()),
         Arm("adaselection_paper", "AdaSelection in the paper's reading of every equation", _mixture(replicate="paper")),
     ]
-    rows += [
-        Arm(name, f"alone: {method_info(name).summary}", _single(name)) for name in methods() if name != "uniform"
-    ]
+    rows += [Arm(name, f"alone: {method_info(name).summary}", _single(name)) for name in methods() if name != "uniform"]
     return {row.name: row for row in rows}
 
 

@@ -69,7 +69,9 @@ def run(
     from adaselection.lab.store import RecordStore
 
     set_threads(options.threads)
-    spec = options.spec(task, method=method, rate=rate, budget=budget, seed=seed, learning_rate=learning_rate, split=split)
+    spec = options.spec(
+        task, method=method, rate=rate, budget=budget, seed=seed, learning_rate=learning_rate, split=split
+    )
     store = RecordStore(out)
     due = named([spec])
     with RunView(_console, 1) as view:
@@ -131,7 +133,8 @@ def tune(
     table = _list("arm", "tried", "best")
     for entry in tuning(store.read_all()[0]):
         if (entry.task, entry.preset) == (base.task, base.preset):
-            tries = "  ".join(f"{c.learning_rate:g}: {'-' if c.mean is None else f'{c.mean:.4g}'}" for c in entry.candidates)
+            means = ((c.learning_rate, "-" if c.mean is None else f"{c.mean:.4g}") for c in entry.candidates)
+            tries = "  ".join(f"{value:g}: {mean}" for value, mean in means)
             table.add_row(entry.arm, tries, "-" if entry.chosen is None else f"{entry.chosen:g}")
     _console.print(table)
 
@@ -170,7 +173,7 @@ def profile(
     table = _list("rate", "time of a pass", "equivalent uniform rate", "steps of a full run")
     for rate in RATES:
         cost = found.relative_cost(rate)
-        table.add_row(f"{rate:g}", f"{cost:.0%}", f"{found.equivalent_uniform_rate(rate):.2f}", f"{rate * found.steps:.0f}")
+        table.add_row(f"{rate:g}", f"{cost:.0%}", f"{cost:.2f}", f"{rate * found.steps:.0f}")
     table.add_row("all", "100%", "1.00", f"{found.steps}")
     _console.print(table)
     _console.print(f"{found.task}, {found.threads} thread(s). {found.words()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,10 +23,10 @@ class Figure:
     svg: str
     caption: str
 
-    @property
-    def inline(self) -> str:
-        """The SVG with the heading as its name for screen readers."""
-        return self.svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.title)}" ', 1)
+    def inline(self, page_id: str) -> str:
+        """Return the SVG for a page of many: named for screen readers, its ids led by `page_id`, so that none clash."""
+        svg = re.sub(r'(?<=[ (])(id="|xlink:href="#|url\(#)(?=[^<>]*>)', rf"\1{page_id}-", self.svg)
+        return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.title)}" ', 1)
 
 
 def figures(study: Study) -> list[Figure]:

@@ -70,7 +70,7 @@ def numbers(name: str, text: str) -> Sequence[float]:
 
 
 def set_threads(given: int | None, jobs: int = 1) -> None:
-    """Pin the processor threads of each run: as given, else OMP_NUM_THREADS, else the cores shared out over the jobs."""
+    """Pin the processor threads of each run: as given, else OMP_NUM_THREADS, else the cores over the jobs."""
     import torch
 
     if given is None and "OMP_NUM_THREADS" in os.environ:

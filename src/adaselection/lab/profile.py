@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch.utils.data import DataLoader
@@ -17,6 +18,8 @@ from adaselection.lab.tasks import ArrayDataset, LoadOptions
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
 _WARM = 2
+Batch = tuple[torch.Tensor, torch.Tensor]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -54,27 +57,26 @@ class Profile:
         return max(0.0, 1 - (self.forward + self.select) / self.step)
 
     def relative_cost(self, rate: float) -> float:
-        """Milliseconds of a batch with selection at a rate over those without: loading is paid in full."""
-        return (self.load + self.forward + self.select + rate * self.step) / (self.load + self.step)
+        """Milliseconds of a batch with selection at a rate over those without; loading is paid in full.
 
-    def equivalent_uniform_rate(self, rate: float) -> float:
-        """Rate at which uniform subsampling (fewer epochs) costs the same."""
-        return self.relative_cost(rate)
+        It is also the rate at which uniform subsampling, fewer epochs, costs the same.
+        """
+        return (self.load + self.forward + self.select + rate * self.step) / (self.load + self.step)
 
     def words(self) -> str:
         """What the numbers mean, in three sentences."""
         if self.break_even <= 0:
             return (
-                f"Scoring a batch takes {self.ratio:.0%} of a training step here, so a scoring pass cannot pay at any rate. "
-                "Train for fewer epochs instead."
+                f"Scoring a batch takes {self.ratio:.0%} of a training step here, so a scoring pass cannot pay at any "
+                "rate. Train for fewer epochs instead."
             )
         best = self.relative_cost(RATES[0])
         middle = self.relative_cost(0.3)
         return (
             f"Scoring a batch takes {self.ratio:.0%} of a training step here. Selection with a scoring pass saves time "
-            f"only at rates below {self.break_even:.2f}: at rate 0.3 a pass takes {middle:.0%} of the time of full training, "
-            f"at rate {RATES[0]:g} {best:.0%}. Whether it pays is another question: for the same time plain training gets "
-            f"{middle:.2f} epochs for each pass at rate 0.3, and the rows kept must be worth more than that."
+            f"only at rates below {self.break_even:.2f}: at rate 0.3 a pass takes {middle:.0%} of the time of full "
+            f"training, at rate {RATES[0]:g} {best:.0%}. Whether it pays is another question: for the same time "
+            f"plain training gets {middle:.2f} epochs for each pass at rate 0.3, and the rows kept must be worth more than that."
         )
 
 
@@ -99,7 +101,7 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
         times: dict[str, list[float]] = {"load": [], "forward": [], "select": [], "step": []}
 
-        def train(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        def train(batch: Batch) -> None:
             optimizer.zero_grad(set_to_none=True)
             loss(model(batch[0]), batch[1]).mean().backward()
             optimizer.step()
@@ -121,13 +123,13 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
     )
 
 
-def _endless(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]]):  # type: ignore[no-untyped-def]
+def _endless(loader: DataLoader[Batch]) -> Iterator[Batch]:
     """Full batches without end."""
     while True:
         yield from islice(loader, max(1, len(loader) - 1))
 
 
-def _timed(into: list[float], work: Callable[[], object]):  # type: ignore[no-untyped-def]
+def _timed(into: list[float], work: Callable[[], Result]) -> Result:
     start = time.perf_counter()
     result = work()
     into.append(time.perf_counter() - start)

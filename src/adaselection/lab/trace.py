@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -69,12 +70,12 @@ class Trace:
         }
 
     def _histogram(self) -> dict[str, Any] | None:
-        """Bins from 0 (or the smallest loss) to the 99th percentile; the last bin also holds all above."""
+        """Bins from 0 (or below) to a round number above the 99th percentile; the last one also holds all above."""
         if not self._seen:
             return None
         seen, kept = np.concatenate(self._seen), np.concatenate(self._kept)
         seen, kept = seen[np.isfinite(seen)], kept[np.isfinite(kept)]
-        low, high = min(0.0, float(seen.min())), float(np.quantile(seen, 0.99))
+        low, high = -_round_up(-float(seen.min())), _round_up(float(np.quantile(seen, 0.99)))
         if not high > low:
             return None
         edges = np.linspace(low, high, BINS + 1)
@@ -82,8 +83,14 @@ class Trace:
         return {"edges": [_round(edge) for edge in edges], **dict(zip(("seen", "kept"), counts, strict=True))}
 
 
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 5, 10, ... in any power of ten, so that runs of several seeds share their bins; 0 below 0."""
+    if value <= 0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value))
+
+
 def _round(value: float) -> float:
     """Six digits are plenty for a picture, and keep records small."""
     return float(f"{value:.6g}")
-
-
