@@ -79,9 +79,8 @@ class Policy:
             LossShapeError: not one loss per row.
             ArgumentError: a signal that a method needs is missing, or a method returned the wrong shape.
             NonFiniteLossError: more NaN or infinite losses than ``max_nonfinite`` allows, or fewer finite
-                ones than rows to keep. The policy is then as it was. On an accelerator, where looking at once would mean
-                waiting,
-                `check` raises it instead.
+                ones than rows to keep. The policy is then as it was. On an accelerator, where looking at once would
+                mean waiting, `check` raises it instead.
         """
         signals = checks.as_signals(signals)
         size = signals.losses.shape[0]

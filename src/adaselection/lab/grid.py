@@ -40,6 +40,12 @@ class Due:
     record: Record | None = None
     fresh: bool = False
 
+    def found(self) -> Record:
+        """The record of a run that is done."""
+        if self.record is None:
+            raise RuntimeError(f"run {self.run_id} is not done")
+        return self.record
+
 
 def grid(
     base: RunSpec, arms: Sequence[str], rates: Sequence[float], budgets: Sequence[float], seeds: Sequence[int]

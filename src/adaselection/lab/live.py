@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adaselection import Report
-from adaselection.lab.record import Record
+from adaselection.lab.grid import Due
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.training import Progress as StepProgress
 from adaselection.lab.training import Show
@@ -95,13 +95,14 @@ class RunView:
         self._runs.update(self._now, visible=False)
         self._facts = Text("")
 
-    def done(self, spec: RunSpec, record: Record, fresh: bool) -> None:
+    def done(self, run: Due) -> None:
         """Count a run and print its line."""
         self._runs.advance(self._all)
         self._live.update(self._view())
-        line = f"{describe(spec)}: {record.result.metric} {measure(record.result.value, record.result.unit, 4)}"
-        seconds = f"  {record.seconds.total:.1f} s" if fresh else "  (had its record)"
-        self._console.print(Text(line + seconds), style=None if fresh else "dim", soft_wrap=True)
+        record = run.found()
+        line = f"{describe(run.spec)}: {record.result.metric} {measure(record.result.value, record.result.unit, 4)}"
+        seconds = f"  {record.seconds.total:.1f} s" if run.fresh else "  (had its record)"
+        self._console.print(Text(line + seconds), style=None if run.fresh else "dim", soft_wrap=True)
 
     def _view(self) -> Group:
         return Group(self._runs, self._facts)

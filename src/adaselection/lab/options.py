@@ -18,7 +18,7 @@ Preset = Annotated[str, arg(help="paper, cpu or smoke")]
 Threads = Annotated[int | None, arg(help="processor threads a run; OMP_NUM_THREADS, else all shared out, if left out")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What `run`, `compare` and `tune` have in common."""
 

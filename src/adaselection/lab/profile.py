@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
 
 import torch
 from torch.utils.data import DataLoader
@@ -19,7 +19,6 @@ from adaselection.lab.tasks import ArrayDataset, LoadOptions
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
 _WARM = 2
 Batch = tuple[torch.Tensor, torch.Tensor]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,17 @@ class Profile:
         """What the numbers mean, in three sentences."""
         if self.break_even <= 0:
             return (
-                f"Scoring a batch takes {self.ratio:.0%} of a training step here, so a scoring pass cannot pay at any "
-                "rate. Train for fewer epochs instead."
+                f"Scoring a batch and choosing its rows takes {(self.forward + self.select) / self.step:.0%} of a training "
+                "step here, so selection with a scoring pass cannot pay at any rate. Train for fewer epochs instead."
             )
         best = self.relative_cost(RATES[0])
         middle = self.relative_cost(0.3)
         return (
             f"Scoring a batch takes {self.ratio:.0%} of a training step here. Selection with a scoring pass saves time "
             f"only at rates below {self.break_even:.2f}: at rate 0.3 a pass takes {middle:.0%} of the time of full "
-            f"training, at rate {RATES[0]:g} {best:.0%}. Whether it pays is another question: for the same time "
-            f"plain training gets {middle:.2f} epochs for each pass at rate 0.3, and the rows kept must be worth more than that."
+            f"training, at rate {RATES[0]:g} {best:.0%}. Whether it pays is another question: for the "
+            f"same time plain training gets {middle:.2f} epochs for each pass at rate 0.3, and the rows "
+            "kept must be worth more than that."
         )
 
 
@@ -93,27 +93,27 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         model, loss = task.build(preset, splits).train(), task.loss()
-        loader = DataLoader(
+        loader: DataLoader[Batch] = DataLoader(
             splits.train, batch_size=min(preset.batch_size, rows), shuffle=True, collate_fn=ArrayDataset.collate
         )
         scorer = ModelScorer(model, loss, score_mode=preset.score_mode)
         policy = AdaSelection(rate=0.3)
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-        times: dict[str, list[float]] = {"load": [], "forward": [], "select": [], "step": []}
-
-        def train(batch: Batch) -> None:
-            optimizer.zero_grad(set_to_none=True)
-            loss(model(batch[0]), batch[1]).mean().backward()
-            optimizer.step()
-
+        clock = Clock()
         batches = _endless(loader)
         for turn in range(repeats + _WARM):
-            kept = times if turn >= _WARM else {name: [] for name in times}
-            batch = _timed(kept["load"], lambda: next(batches))
-            signals = _timed(kept["forward"], lambda data=batch: scorer(data))
-            _timed(kept["select"], lambda found=signals: policy.select(found))
-            _timed(kept["step"], lambda data=batch: train(data))
-    middle = {name: 1000 * statistics.median(values) for name, values in times.items()}
+            clock.on = turn >= _WARM
+            with clock("load"):
+                inputs, targets = next(batches)
+            with clock("forward"):
+                signals = scorer((inputs, targets))
+            with clock("select"):
+                policy.select(signals)
+            with clock("step"):
+                optimizer.zero_grad(set_to_none=True)
+                loss(model(inputs), targets).mean().backward()
+                optimizer.step()
+    middle = {name: 1000 * statistics.median(values) for name, values in clock.times.items()}
     return Profile(
         task=f"{spec.task}/{spec.preset}",
         batch_size=loader.batch_size or 1,
@@ -123,14 +123,23 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
     )
 
 
+class Clock:
+    """Seconds of several parts, one entry each time."""
+
+    def __init__(self) -> None:
+        self.on = True
+        self.times: dict[str, list[float]] = {}
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Time what is inside, if the clock is on."""
+        start = time.perf_counter()
+        yield
+        if self.on:
+            self.times.setdefault(part, []).append(time.perf_counter() - start)
+
+
 def _endless(loader: DataLoader[Batch]) -> Iterator[Batch]:
-    """Full batches without end."""
+    """Batches without end, the short last ones left out."""
     while True:
         yield from islice(loader, max(1, len(loader) - 1))
-
-
-def _timed(into: list[float], work: Callable[[], Result]) -> Result:
-    start = time.perf_counter()
-    result = work()
-    into.append(time.perf_counter() - start)
-    return result

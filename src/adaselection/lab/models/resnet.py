@@ -94,4 +94,5 @@ def resnet(shape: Sequence[int], outputs: int | None, *, widths: Sequence[int], 
     """
     if outputs is None:
         raise ValueError("resnet is for classification and needs a number of classes, not outputs=None.")
-    return ResNet(shape[0], outputs, widths, depths).to(memory_format=torch.channels_last)
+    net = ResNet(shape[0], outputs, widths, depths)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # not in torch's stubs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -128,9 +129,10 @@ class ArrayDataset(Dataset[Batch]):
         return inputs, self.targets[rows]
 
     @staticmethod
-    def collate(batch: Batch) -> Batch:
+    def collate(batch: Any) -> Batch:
         """Hand on what ``__getitems__`` gave: it is a batch already."""
-        return batch
+        inputs, targets = batch
+        return inputs, targets
 
 
 def _random_bits(seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:

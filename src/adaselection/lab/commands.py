@@ -1,0 +1,221 @@
+"""The commands of ``adaselection`` as frozen dataclasses: their fields are the flags, `do` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tyro.conf import Positional, arg
+
+from adaselection import method_info, methods
+from adaselection.lab.arms import arms as all_arms
+from adaselection.lab.options import Options, Preset, Threads, numbers, set_threads, words
+from adaselection.lab.spec import RunSpec, Split
+from adaselection.lab.store import RecordStore
+
+Folder = Annotated[Path, arg(help="folder of the records")]
+_ARMS = "full,uniform_budget,adaselection,big_loss"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """List the tasks, with a line each."""
+
+    def do(self, console: Console) -> None:
+        """Print the list."""
+        from adaselection.lab.tasks import TASKS
+
+        table = _list("task", "what it is", "metric", "presets")
+        for task in TASKS.values():
+            table.add_row(task.name, task.summary, task.metric.name, " ".join(task.presets))
+        console.print(table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Methods:
+    """List the methods and the arms of a comparison, with a line each."""
+
+    def do(self, console: Console) -> None:
+        """Print both lists."""
+        table = _list("method", "keeps", "paper", "needs")
+        for name in methods():
+            info = method_info(name)
+            table.add_row(name, info.summary, info.equation, ", ".join(sorted(info.needs)) or "nothing")
+        console.print(table)
+        console.print()
+        table = _list("arm", "what it trains on")
+        for row in all_arms().values():
+            table.add_row(row.name, row.summary)
+        console.print(table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Options):
+    """Train one arm with a live view and write its record."""
+
+    task: Positional[str]
+    method: Annotated[str, arg(help="an arm of `adaselection methods`")] = "adaselection"
+    rate: Annotated[float, arg(help="share of the rows to keep, in (0, 1]")] = 0.3
+    budget: Annotated[float, arg(help="share of the full run's forward and backward work")] = 1.0
+    seed: Annotated[int, arg(help="of weights, data order, augmentation and selection")] = 0
+    learning_rate: Annotated[float | None, arg(help="the preset's if left out")] = None
+    split: Annotated[Split, arg(help="what to judge on; validation for tuning")] = "test"
+    out: Folder = Path("runs")
+
+    def do(self, console: Console) -> None:
+        """Train, and print the result and where its record is."""
+        from adaselection.lab.grid import named, run_grid
+        from adaselection.lab.live import RunView
+
+        set_threads(self.threads)
+        spec = self.spec(
+            self.task,
+            method=self.method,
+            rate=self.rate,
+            budget=self.budget,
+            seed=self.seed,
+            learning_rate=self.learning_rate,
+            split=self.split,
+        )
+        store = RecordStore(self.out)
+        with RunView(console, 1) as view:
+            for done in run_grid(named([spec]), store, show=view.run):
+                view.done(done)
+                console.print(Text(str(store.path(done.found())), style="dim"), soft_wrap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Options):
+    """Compare arms at equal cost over seeds; goes on where a killed comparison stopped."""
+
+    task: Positional[str]
+    arms: Annotated[str, arg(help="comma-separated arms")] = _ARMS
+    rates: Annotated[str, arg(help="comma-separated sampling rates")] = "0.3"
+    budgets: Annotated[str, arg(help="comma-separated shares of the full run's work")] = "0.5"
+    seeds: Annotated[int, arg(help="number of seeds, 0 to N - 1")] = 5
+    learning_rate: Annotated[float | None, arg(help="for all arms; else the tuned one, else the preset's")] = None
+    jobs: Annotated[int, arg(help="runs at the same time; seconds only count with 1")] = 1
+    out: Folder = Path("results")
+
+    def do(self, console: Console) -> None:
+        """Do all runs, and end with the table and a verdict."""
+        from adaselection.lab.grid import grid, with_tuned
+
+        set_threads(self.threads, self.jobs)
+        base = self.spec(self.task, learning_rate=self.learning_rate)
+        rates, budgets = numbers("rates", self.rates), numbers("budgets", self.budgets)
+        specs = grid(base, words(self.arms), rates, budgets, range(self.seeds))
+        store = RecordStore(self.out)
+        _do_all(with_tuned(specs, store.read_all()[0]), store, self.jobs, console)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Options):
+    """Try learning rates on a validation split; `compare` with the same folder then takes the best of each arm."""
+
+    task: Positional[str]
+    learning_rates: Annotated[str, arg(help="comma-separated candidates, the same for every arm")]
+    arms: Annotated[str, arg(help="comma-separated arms")] = _ARMS
+    rate: Annotated[float, arg(help="sampling rate of the trials")] = 0.3
+    budget: Annotated[float, arg(help="budget of the trials")] = 0.5
+    seeds: Annotated[int, arg(help="number of seeds, from 1000 on, so that no trial is used again")] = 1
+    jobs: Annotated[int, arg(help="runs at the same time")] = 1
+    out: Folder = Path("results")
+
+    def do(self, console: Console) -> None:
+        """Do all trials, and end with the best of each arm."""
+        from adaselection.lab.grid import grid
+        from adaselection.lab.tuning import tuning
+
+        set_threads(self.threads, self.jobs)
+        base = self.spec(self.task, split="validation")
+        tried = [replace(base, learning_rate=value) for value in numbers("learning_rates", self.learning_rates)]
+        seeds = range(1000, 1000 + self.seeds)
+        store = RecordStore(self.out)
+        specs = [spec for each in tried for spec in grid(each, words(self.arms), [self.rate], [self.budget], seeds)]
+        _do_all(specs, store, self.jobs, console)
+        table = _list("arm", "tried", "best")
+        for entry in tuning(store.read_all()[0]):
+            if (entry.task, entry.preset) == (base.task, base.preset):
+                means = ((c.learning_rate, "-" if c.mean is None else f"{c.mean:.4g}") for c in entry.candidates)
+                tries = "  ".join(f"{value:g}: {mean}" for value, mean in means)
+                table.add_row(entry.arm, tries, "-" if entry.chosen is None else f"{entry.chosen:g}")
+        console.print(table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write one self-contained HTML file about all records of a folder."""
+
+    folder: Positional[Path]
+    output: Annotated[Path, arg(aliases=["-o"], help="the file to write")] = Path("report.html")
+
+    def do(self, console: Console) -> None:
+        """Write the file and print its path."""
+        from adaselection.lab.report import write_report
+
+        console.print(Text(str(write_report(self.folder, self.output).resolve())), soft_wrap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Measure forward, step, loading and selection on this machine, and say what selection can gain here."""
+
+    task: Positional[str]
+    preset: Preset = "cpu"
+    data_dir: Annotated[Path | None, arg(help="where to look for data files first")] = None
+    threads: Threads = None
+    repeats: Annotated[int, arg(help="batches of each part")] = 15
+
+    def do(self, console: Console) -> None:
+        """Measure, and print two tables and what they mean."""
+        from adaselection.lab.profile import RATES, measure
+
+        set_threads(self.threads)
+        found = measure(RunSpec(self.task, preset=self.preset, data_dir=self.data_dir), self.repeats)
+        table = _list("one batch", "ms")
+        table.add_row(f"load {found.batch_size} rows", f"{found.load:.2f}")
+        table.add_row("score them (forward, no gradient)", f"{found.forward:.2f}")
+        table.add_row("select", f"{found.select:.2f}")
+        table.add_row("train on them (step)", f"{found.step:.2f}")
+        console.print(table)
+        console.print()
+        table = _list("rate", "time of a pass", "equivalent uniform rate", "steps of a full run")
+        for rate in RATES:
+            cost = found.relative_cost(rate)
+            table.add_row(f"{rate:g}", f"{cost:.0%}", f"{cost:.2f}", f"{rate * found.steps:.0f}")
+        table.add_row("all", "100%", "1.00", f"{found.steps}")
+        console.print(table)
+        console.print()
+        console.print(Text(f"{found.task}, {found.threads} thread(s). {found.words()}"))
+
+
+def _do_all(specs: Sequence[RunSpec], store: RecordStore, jobs: int, console: Console) -> None:
+    """Do the runs of a grid and end with the tables of its studies."""
+    from adaselection.lab.grid import named, run_grid
+    from adaselection.lab.live import RunView
+    from adaselection.lab.summary import summarise
+    from adaselection.lab.tables import terminal_table
+    from adaselection.lab.verdict import verdict
+
+    due = named(specs)
+    records = []
+    with RunView(console, len(due)) as view:
+        for done in run_grid(due, store, jobs=jobs, show=view.run):
+            view.done(done)
+            records.append(done.found())
+    for study in summarise(records):
+        console.print(terminal_table(study, console.width))
+        console.print(Text(verdict(study).sentence))
+
+
+def _list(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
