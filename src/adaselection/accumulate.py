@@ -60,11 +60,10 @@ class Accumulator:
         if self._restored is None:
             return
         saved, self._restored = self._restored, None
-        placed = [
-            row.to(like.device) if isinstance(row, Tensor) and isinstance(like, Tensor) else row
-            for row, like in zip(saved, tree.leaves(batch), strict=False)
-        ]
-        self._parts = [tree.with_leaves(batch, placed if len(placed) == len(saved) else saved)]
+        likes = tree.leaves(batch)
+        if len(likes) == len(saved):
+            saved = [_placed(row, like) for row, like in zip(saved, likes, strict=True)]
+        self._parts = [tree.with_leaves(batch, saved)]
 
     def state_dict(self) -> dict[str, Any]:
         """The rows that wait as flat parts: tensors and lists, without the structure around them."""
@@ -79,3 +78,10 @@ class Accumulator:
         self.clear()
         self._rows = int(state["rows"])
         self._restored = list(state["parts"]) if self._rows else None
+
+
+def _placed(rows: Any, like: Any) -> Any:
+    """Saved rows on the device, or as the kind of list, of the same part of a batch."""
+    if isinstance(rows, Tensor) and isinstance(like, Tensor):
+        return rows.to(like.device)
+    return type(like)(rows) if isinstance(rows, list) and isinstance(like, (list, tuple)) else rows

@@ -76,6 +76,10 @@ def incoming_sizes(loader: Iterable[Any], declared: Sequence[int] | None) -> Siz
     batches: Any = loader.batch_sampler
     if type(batches) is not BatchSampler:
         return None
-    rows, size = len(batches.sampler), batches.batch_size  # type: ignore[arg-type]
+    try:
+        rows = len(batches.sampler)  # type: ignore[arg-type]
+    except TypeError:  # a sampler need not have a length
+        return None
+    size = batches.batch_size
     whole, rest = (size, rows // size), (rows % size, 1)
     return Sizes(tuple(run for run in (whole, rest) if run[0] and run[1] and not (run is rest and batches.drop_last)))

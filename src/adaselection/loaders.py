@@ -99,6 +99,7 @@ class SelectiveLoader:
             window=checks.count("window", window, 1),
             warmup=checks.count("warmup", warmup, 0),
         )
+        self._declared = plan.batch_size
         self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select))
 
     @property
@@ -121,13 +122,10 @@ class SelectiveLoader:
         Raises:
             UnknownLengthError: the sizes of the incoming batches cannot be known beforehand (a `TypeError`).
         """
-        place = self._passes.place
-        if place.active and place.length is not None:
-            return place.length
         return next(self._passes.lengths())
 
     def total_batches(self, passes: int) -> int:
-        """Exactly how many batches the next passes yield together, for schedules by the step.
+        """Exactly how many batches the next passes yield together, for schedules by the step; a running one is the first.
 
         Raises:
             UnknownLengthError: as `len`.
@@ -183,9 +181,15 @@ class SelectiveLoader:
 
     def _settings(self) -> dict[str, Any]:
         """What must be the same for a state to fit."""
-        plan = self._passes.plan
-        names = ("batch_size", "surplus", "update", "window", "warmup")
-        return {name: getattr(plan, name) for name in names} | {"processes": distributed.world_size()}
+        plan, sizes = self._passes.plan, self._passes.plan.sizes
+        names = ("surplus", "update", "window", "warmup")
+        return {name: getattr(plan, name) for name in names} | {
+            "batch_size": self._declared,  # where it is not known, it comes with the state
+            "incoming_batches": sizes.windows if sizes else None,
+            "incoming_rows": sizes.total(int) if sizes else None,
+            "stateful": replay.is_stateful(self._passes.loader),
+            "processes": distributed.world_size(),
+        }
 
 
 def _check_parts(loader: object, policy: object, weighted: bool) -> None:

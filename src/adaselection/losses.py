@@ -69,7 +69,7 @@ class RowLoss:
             )
         if values.dim() > 1 and values[0].numel() == 1:
             return values.reshape(rows)
-        if values.dim() > 1 and self.reduction in ("mean", "sum"):
+        if values.dim() > 1 and self.reduction in ("mean", "sum", "batchmean"):
             return self._positions(values, targets)
         if values.dim() > 1:
             raise LossShapeError(
@@ -79,15 +79,20 @@ class RowLoss:
         return values
 
     def _positions(self, values: Tensor, targets: Tensor) -> Tensor:
-        """Sum, or mean over the positions that count, of each row's values."""
+        """Each row's values reduced as the loss would reduce a batch of this row alone; 0 where no position counts."""
         total = values.flatten(1).sum(1)
-        if self.reduction == "sum":
+        if self.reduction in ("sum", "batchmean"):
             return total
         ignored = getattr(self.function, "ignore_index", None)
         if ignored is None or targets.is_floating_point():
             return total / values[0].numel()
         counted: Tensor = targets != ignored
-        return total / counted.flatten(1).sum(1).clamp_min(1)
+        mass = counted.to(values.dtype)
+        weight = getattr(self.function, "weight", None)
+        if weight is not None:
+            mass = mass * weight.to(values.dtype)[torch.where(counted, targets, 0)]
+        whole = mass.flatten(1).sum(1)
+        return torch.where(whole > 0, total / whole, 0)
 
     def grad_norms(self, outputs: Tensor, targets: Any) -> Float[Tensor, " b"]:
         """Exact norm of each row's loss gradient at the outputs.
@@ -100,7 +105,7 @@ class RowLoss:
                 f"grad_norm needs the model to return one tensor; it returned {type(outputs).__name__}. "
                 "Pass score=, a function that returns Signals(losses, grad_norms)."
             )
-        token_reduction: Any = "sum" if self.reduction in ("sum", "none", None) else "mean"
+        token_reduction: Any = "mean" if self.reduction == "mean" else "sum"
         if type(self.function) is nn.CrossEntropyLoss:
             loss = self.function
             return functional.cross_entropy_grad_norm(
@@ -143,15 +148,16 @@ def labelled_mapping(model: nn.Module, batch: Mapping[str, Any]) -> Float[Tensor
     labels = batch["labels"]
     outputs = model(**{key: value for key, value in batch.items() if key != "labels"})
     logits = outputs["logits"] if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
-    if not isinstance(logits, Tensor) or logits.dim() != labels.dim() + 1:
+    if not isinstance(logits, Tensor) or logits.dim() != labels.dim() + 1 or labels.is_floating_point():
         raise LossShapeError(
-            "the model's output has no logits of the labels' shape plus one dimension for the classes. "
-            "Pass score=, a function (model, batch) -> losses [b]."
+            "the model's output has no logits of the labels' shape plus one dimension for the classes, or the labels are "
+            "no class numbers. Pass score=, a function (model, batch) -> losses [b]."
         )
     logits = logits.float()
     if labels.dim() == 1:
         return nnf.cross_entropy(logits, labels, reduction="none")
-    if type(model).__name__.endswith(("ForCausalLM", "LMHeadModel")):
+    inner = getattr(model, "_orig_mod", model)  # a compiled model
+    if type(inner).__name__.endswith(("ForCausalLM", "LMHeadModel")):
         logits, labels = logits[:, :-1], labels[:, 1:]
     values = nnf.cross_entropy(logits.movedim(-1, 1), labels, reduction="none", ignore_index=-100)
     counted: Tensor = labels != -100

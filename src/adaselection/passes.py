@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from adaselection import distributed, replay, tree
+from adaselection import checks, distributed, replay, tree
 from adaselection.accumulate import Accumulator
 from adaselection.errors import AdaSelectionError, EmptyLoaderError
 from adaselection.place import Place
@@ -42,36 +42,44 @@ class Passes:
         self._resuming = False
 
     def lengths(self) -> Iterator[int]:
-        """Batches of the coming pass, the one after, and so on."""
-        return self.plan.passes(len(self.waiting), self.place.windows)
+        """Batches of the pass that runs or comes next, the one after, and so on."""
+        place = self.place
+        return self.plan.passes(*(place.opening if place.active else (len(self.waiting), place.windows)))
 
     def start(self) -> Iterator[Batch]:
         """Start a pass, or go on with the one of a loaded state."""
         distributed.refuse_unsharded(self.loader)
         place = self.place
         if self._resuming:
+            if self.plan.update == "accumulate" and len(self.waiting) >= (self.plan.batch_size or 1):
+                self._shape_waiting()
+            rest = () if place.exhausted else replay.resumed(self.loader, place.start, place.position)
+            iterator: Iterator[Batch] = iter(rest)
             self._resuming = False
-            iterator = replay.resumed(self.loader, place.start, place.position)
         else:
             place.active = False
             if self.plan.surplus != "carry":
                 self.waiting.clear()
-            place.begin(next(self.lengths()) if self.plan.sizes else None, replay.snapshot(self.loader))
+            length = next(self.lengths()) if self.plan.sizes else None
+            place.begin(length, len(self.waiting), replay.snapshot(self.loader))
             iterator = iter(self.loader)
         place.serial += 1
         return self._run(iterator, place.serial)
 
     def _run(self, iterator: Iterator[Batch], serial: int) -> Iterator[Batch]:
         """The batches of one pass."""
+        yield from self._full_batches(serial)  # those of the last window that a killed run did not come to
         while incoming := self._next_window(iterator):
-            for batch in self._outgoing(incoming):
-                yield from self._hand_out(batch, serial)
+            if self.plan.rate == 1:
+                self.meter.count(loaded=tree.length(incoming[0]))
+                yield from self._hand_out(incoming[0], serial)
+            else:
+                self._take_in(incoming)
+                yield from self._full_batches(serial)
         if not self.place.position:
             raise EmptyLoaderError("the loader gave no batch. Check its data set, and its sampler's shard.")
         if self.plan.surplus == "flush" and len(self.waiting):
-            if self.waiting.shapeless:  # resumed after the last incoming batch: read it again for its structure
-                last = next(replay.resumed(self.loader, self.place.start, self.place.position - 1))
-                self.waiting.shape_like(self.selector.keep(self.selector.place(last), whole=True))
+            self._shape_waiting()
             yield from self._hand_out(self.waiting.pop(len(self.waiting)), serial)
         if self.plan.surplus != "carry":
             self.waiting.clear()
@@ -83,14 +91,11 @@ class Passes:
         with self.meter.phase("load"):
             incoming = list(itertools.islice(iterator, wanted))
         self.place.position += len(incoming)
+        self.place.exhausted = len(incoming) < wanted
         return incoming
 
-    def _outgoing(self, incoming: list[Batch]) -> Iterator[Batch]:
-        """What one window gives: the batches that its kept rows fill up."""
-        if self.plan.rate == 1:
-            self.meter.count(loaded=tree.length(incoming[0]))
-            yield incoming[0]
-            return
+    def _take_in(self, incoming: list[Batch]) -> None:
+        """Select from one window; its kept rows wait."""
         if self.plan.batch_size is None:
             self.plan = replace(self.plan, batch_size=tree.length(incoming[0]))
         with self.meter.phase("load"):
@@ -100,14 +105,21 @@ class Passes:
         self.place.windows += 1
         with self.meter.phase("select"):
             self.waiting.push(kept)
+
+    def _full_batches(self, serial: int) -> Iterator[Batch]:
+        """Hand out the full batches among the rows that wait."""
         every = self.plan.update == "every_batch"
-        size = len(self.waiting) if every else self.plan.batch_size or 1
+        size = (len(self.waiting) if every else self.plan.batch_size) or 1
         while len(self.waiting) >= size:
             with self.meter.phase("select"):
                 full = self.waiting.pop(size)
-            yield full
-            if every:
-                return
+            yield from self._hand_out(full, serial)
+
+    def _shape_waiting(self) -> None:
+        """Give rows of a loaded state their structure where none comes in before they go out."""
+        if self.waiting.shapeless:
+            like = replay.read_again(self.loader, self.place.start, self.place.position - 1)
+            self.waiting.shape_like(self.selector.keep(self.selector.place(like), whole=True))
 
     def _hand_out(self, batch: Batch, serial: int) -> Iterator[Batch]:
         """Yield one batch and charge the time until the next is asked for to training."""
@@ -130,6 +142,7 @@ class Passes:
             "meter": self.meter.state_dict(),
             "place": self.place.state_dict(),
             "waiting": self.waiting.state_dict(),
+            "batch_size": self.plan.batch_size or 0,
             "generators": replay.snapshot(self.loader),
             "inner": inner,
         }
@@ -138,12 +151,16 @@ class Passes:
         """Go on from `state_dict`; the next pass starts after the batch handed out last.
 
         Raises:
-            StateError: the policy's state does not fit.
+            StateError: a part of the state does not fit. Everything is then as it was.
         """
+        parts = {"meter": self.meter.state_dict(), "place": self.place.state_dict(), "waiting": self.waiting.state_dict()}
+        for name, own in parts.items():
+            checks.same_state(own, state[name], (), name)
         self.selector.policy.load_state_dict(state["policy"])
         self.meter.load_state_dict(state["meter"])
         self.place.load_state_dict(state["place"])
         self.waiting.load_state_dict(state["waiting"])
+        self.plan = replace(self.plan, batch_size=int(state["batch_size"]) or None)
         self.weights = None
         self._resuming = self.place.active
         replay.set_generators(self.loader, state["generators"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-_SAVED = ("active", "position", "yielded", "windows", "passes", "length", "start")
+_SAVED = ("active", "exhausted", "position", "yielded", "windows", "passes", "length", "opening", "start")
 
 
 @dataclass
@@ -14,32 +14,36 @@ class Place:
 
     Attributes:
         active: whether a pass has begun and not ended.
+        exhausted: whether the loader inside has given its last batch of this pass.
         position: incoming batches used in this pass.
         yielded: batches handed out in this pass.
         windows: windows selected from since the loader was made.
         passes: passes ended.
         length: batches that this pass yields; None where it is not known.
+        opening: rows that waited, and windows seen, when this pass began.
         start: random states at the start of this pass (`replay.snapshot`).
         serial: number of the newest iterator; older ones must stop.
     """
 
     active: bool = False
+    exhausted: bool = False
     position: int = 0
     yielded: int = 0
     windows: int = 0
     passes: int = 0
     length: int | None = None
+    opening: list[int] = field(default_factory=lambda: [0, 0])
     start: dict[str, Any] = field(default_factory=dict)
     serial: int = 0
 
-    def begin(self, length: int | None, start: dict[str, Any]) -> None:
-        """A pass begins."""
-        self.active, self.position, self.yielded = True, 0, 0
-        self.length, self.start = length, start
+    def begin(self, length: int | None, waiting: int, start: dict[str, Any]) -> None:
+        """A pass begins with this many rows waiting."""
+        self.active, self.exhausted, self.position, self.yielded = True, False, 0, 0
+        self.length, self.opening, self.start = length, [waiting, self.windows], start
 
     def end(self) -> None:
         """The pass is over."""
-        self.active, self.position, self.yielded = False, 0, 0
+        self.active, self.exhausted, self.position, self.yielded = False, False, 0, 0
         self.passes += 1
 
     def state_dict(self) -> dict[str, Any]:

@@ -13,15 +13,17 @@ from adaselection.errors import ArgumentError
 from adaselection.registry import MethodInfo, MethodLike, adaboost_method, resolve
 from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Weighting
 
-_SOUND: dict[str, Any] = {"importance": "softmax_z", "weighting": "bounded", "adaboost": None}
-_PAPER: dict[str, Any] = {"importance": "softmax", "weighting": "paper", "adaboost": "clamp"}
+_SOUND: dict[str, Any] = {"importance": "softmax_z", "weighting": "bounded", "choice": "quota", "adaboost": None}
+_PAPER: dict[str, Any] = {"importance": "softmax", "weighting": "paper", "choice": "top_k", "adaboost": "clamp"}
 
 
 class AdaSelection(Policy):
     """The adaptive mixture of subsampling methods.
 
     Each batch: the weights w of the methods follow what happened to the losses that each would keep (eq. 3), every row
-    gets the score ``s_i = r_i * sum_m w_m alpha_i^m`` (eqs. 2, 4, 5), and the k best rows are kept (eq. 6).
+    gets the score ``s_i = r_i * sum_m w_m alpha_i^m`` (eqs. 2, 4, 5), and k rows are kept (eq. 6). The paper keeps the
+    rows with the highest scores. By default each method instead fills its share w of the k places with the rows that it
+    wants most, so that a weight is what it says.
 
     Args:
         methods: names (`adaselection.methods()` lists them), your own functions, or pairs ``(name, function)``.
@@ -36,8 +38,9 @@ class AdaSelection(Policy):
             ``"fixed"`` (equal weights) or ``"placebo"`` (random gains, a control for experiments).
         adaboost: reading of eq. 1: by the kind of loss (default) or one of `functional.ADABOOST_READINGS`; paper:
             ``"clamp"``.
-        choice: eq. 6: ``"top_k"`` (default), ``"quota"`` (each method fills its share of the k places) or ``"draw"``
-            (a random draw of fixed size in proportion to the scores, with known inclusion probabilities).
+        choice: eq. 6: ``"quota"`` (default: each method fills its share of the k places with the rows it wants most),
+            ``"top_k"`` of the scores (paper), or ``"draw"`` (a random draw of fixed size in proportion to the scores,
+            with known inclusion probabilities).
         weight_exponent: 0 for no sample weights; above 0, with ``choice="draw"``, weights ``p^-exponent``.
         loss_average: the method's loss in eq. 3: over the rows it would keep (``"kept"``) or all (``"batch"``).
         half_life: of the moving average of the methods' losses, in batches (``"bounded"``).
@@ -62,7 +65,7 @@ class AdaSelection(Policy):
         importance: F.Importance | None = None,
         weighting: Weighting | None = None,
         adaboost: F.AdaBoostReading | None = None,
-        choice: Choice = "top_k",
+        choice: Choice | None = None,
         weight_exponent: float = 0.0,
         loss_average: F.LossAverage = "kept",
         half_life: float = 50.0,
@@ -83,17 +86,17 @@ class AdaSelection(Policy):
             half_life=checks.positive("half_life", half_life),
             share=checks.within("share", share, 0, 1),
             importance=checks.one_of("importance", importance or default["importance"], F.IMPORTANCES),
-            choice=checks.one_of("choice", choice, CHOICES),
+            choice=checks.one_of("choice", choice or default["choice"], CHOICES),
             weight_exponent=checks.within("weight_exponent", weight_exponent, 0, 1),
             curriculum=checks.one_of("curriculum", curriculum, CURRICULA, optional=True),
             curriculum_power=rate if curriculum_power is None else checks.finite("curriculum_power", curriculum_power),
             curriculum_batches=checks.count("curriculum_batches", curriculum_batches, 1),
             max_nonfinite=checks.within("max_nonfinite", max_nonfinite, 0, 1),
         )
-        if weight_exponent > 0 and choice != "draw":
+        if weight_exponent > 0 and recipe.choice != "draw":
             raise ArgumentError(
-                f"weight_exponent={weight_exponent:g} needs known inclusion probabilities, and choice={choice!r} is "
-                'deterministic. Pass choice="draw", or weight_exponent=0.'
+                f"weight_exponent={weight_exponent:g} needs known inclusion probabilities, and choice={recipe.choice!r} "
+                'is deterministic. Pass choice="draw", or weight_exponent=0.'
             )
         settings = {**_plain(recipe), "adaboost": reading, "replicate": replicate, "seed": seed}
         super().__init__(recipe, checks.seed(seed), settings)

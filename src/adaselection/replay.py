@@ -87,6 +87,28 @@ def resumed(loader: Iterable[Any], state: dict[str, Any], position: int) -> Iter
         torch.set_rng_state(now)
 
 
+def read_again(loader: Iterable[Any], state: dict[str, Any], position: int) -> Any:
+    """Some batch of the pass, the one with this number where the loader can be replayed; the loader stays as it is.
+
+    Raises:
+        ReplayError: the loader gives none.
+    """
+    now, own = torch.get_rng_state(), snapshot(loader)
+    place = loader.state_dict() if is_stateful(loader) else None  # type: ignore[attr-defined]
+    try:
+        for batch in resumed(loader, state, position):
+            return batch
+    finally:
+        torch.set_rng_state(now)
+        set_generators(loader, own)
+        if place is not None:
+            loader.load_state_dict(place)  # type: ignore[attr-defined]
+    raise ReplayError(
+        f"rows of the saved state wait, and {type(loader).__name__} gives no batch that tells their structure. "
+        'Save states in the middle of a pass, or pass surplus="drop".'
+    )
+
+
 def _read_past(loader: Iterable[Any], position: int) -> Iterator[Any]:
     """Read and throw away."""
     iterator = iter(loader)
@@ -153,11 +175,17 @@ class _Rest:
 def samplers(loader: Any) -> list[Any]:
     """The batch sampler and the samplers inside it, from the outside in."""
     found: list[Any] = []
-    current = getattr(loader, "batch_sampler", None) or getattr(loader, "sampler", None)
+    current = _inner(loader)
     while current is not None and all(current is not sampler for sampler in found):
         found.append(current)
-        current = getattr(current, "batch_sampler", None) or getattr(current, "sampler", None)
+        current = _inner(current)
     return found
+
+
+def _inner(owner: Any) -> Any:
+    """The batch sampler of a loader or sampler, or else its sampler; compared with None, for a sampler may be falsy."""
+    batches = getattr(owner, "batch_sampler", None)
+    return getattr(owner, "sampler", None) if batches is None else batches
 
 
 def _generators(loader: Any) -> list[torch.Generator]:

@@ -128,45 +128,50 @@ def undisturbed(model: nn.Module, mode: ScoreMode, buffers: BufferKeeper) -> Ite
     """Run a forward pass and put back the training flag of every module, all buffers and all random states."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     on = [device.index or 0] if device.type not in ("cpu", "meta") else []
-    flagged = [module for module in model.modules() if module.training] if mode == "eval" else []
+    flags = [(module, module.training) for module in model.modules()]
     buffers.save(model)
     python_state = random.getstate()
     with torch.random.fork_rng(devices=on, device_type=device.type if on else "cuda"):
         try:
-            for module in flagged:
-                module.training = False
+            for module, training in flags:
+                module.training = training and mode == "train"
             yield
         finally:
-            for module in flagged:
-                module.training = True
+            for module, training in flags:
+                module.training = training
             buffers.restore(model)
             random.setstate(python_state)
 
 
 class BufferKeeper:
-    """Copies of a model's buffers, made anew only for those that changed since the last copy."""
+    """Copies of a model's buffers."""
 
     def __init__(self) -> None:
-        self._copies: dict[tuple[nn.Module, str], tuple[Tensor, int, Tensor]] = {}
+        self._copies: list[tuple[nn.Module, str, Tensor, Tensor]] = []
 
     def save(self, model: nn.Module) -> None:
-        """Remember every buffer: which tensor it is, its version, and a copy of its values."""
-        previous, self._copies = self._copies, {}
-        for module in model.modules():
-            for name, buffer in module._buffers.items():
-                if buffer is None:
-                    continue
-                known = previous.get((module, name))
-                fresh = known is not None and known[0] is buffer and known[1] == buffer._version
-                copied = known[2] if known is not None and fresh else buffer.detach().clone()
-                self._copies[module, name] = (buffer, buffer._version, copied)
+        """Remember every buffer: which tensor it is, and a copy of its values."""
+        self._copies = [
+            (module, name, buffer, buffer.detach().clone())
+            for module in model.modules()
+            for name, buffer in module._buffers.items()
+            if buffer is not None
+        ]
 
     def restore(self, model: nn.Module) -> None:
-        """Put every buffer back that was replaced or written to."""
-        for (module, name), (buffer, version, copied) in list(self._copies.items()):
+        """Put every buffer back: the same tensor with the same values.
+
+        All are written, because a write through ``.data`` leaves no trace in a tensor's version; and through ``.data``,
+        so that a graph that waits for its backward pass stays valid.
+        """
+        for module, name, buffer, copied in self._copies:
             if module._buffers.get(name) is not buffer:
                 module._buffers[name] = buffer
-            if buffer._version != version:
-                with torch.no_grad():
-                    buffer.copy_(copied)
-                self._copies[module, name] = (buffer, buffer._version, copied)
+            if not _is_expanded(buffer):
+                buffer.data.copy_(copied)
+        self._copies = []
+
+
+def _is_expanded(tensor: Tensor) -> bool:
+    """Whether several places of a tensor are one number in memory, so that nothing can be written to it."""
+    return any(step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True))

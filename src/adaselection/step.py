@@ -113,8 +113,10 @@ def step(
         agreed = reduce(agreed)
     current, scale = agreed[:-1], agreed[-1]
     log_weights, previous = _next_weights(recipe, state, current, scale, noise)
-    scores = _scores(recipe, raw, log_weights.exp(), signals, state.step + 1, k)
-    scores = torch.where(valid, scores, -torch.inf)
+    reward = _reward(recipe, losses, valid, state.step + 1)
+    scores = torch.where(valid, _scores(recipe, raw, log_weights.exp(), valid, reward, k), -torch.inf)
+    if recipe.choice == "quota" and reward is not None:
+        order = F.rank_rows(_importance(recipe, raw, valid, k) * reward, valid)
     indices, chances = _choose(recipe, scores, order, log_weights.exp(), noise, valid, k)
     bad = (~valid).sum()
     wrong = (bad > recipe.max_nonfinite * losses.shape[0]) | (valid.sum() < k)
@@ -169,13 +171,16 @@ def _next_weights(
     return torch.where(first, state.log_weights, moved), torch.where(first, current, remembered)
 
 
-def _scores(recipe: Recipe, raw: Tensor, weights: Tensor, signals: Signals, time: Tensor, k: int) -> Tensor:
+def _scores(recipe: Recipe, raw: Tensor, weights: Tensor, valid: Tensor, reward: Tensor | None, k: int) -> Tensor:
     """Eq. 5; a single method without importance is scored by its raw score, so that no precision is lost."""
     if recipe.importance is None:
         return raw[0]
-    valid = _known(signals.valid)
-    alpha = F.importance(raw, recipe.importance, k, valid.expand_as(raw))
-    return F.combine(weights, alpha, _reward(recipe, signals.losses, valid, time))
+    return F.combine(weights, _importance(recipe, raw, valid, k), reward)
+
+
+def _importance(recipe: Recipe, raw: Tensor, valid: Tensor, k: int) -> Tensor:
+    """Eq. 2 for all methods."""
+    return F.importance(raw, recipe.importance or "softmax_z", k, valid.expand_as(raw))
 
 
 def _reward(recipe: Recipe, losses: Tensor, valid: Tensor, time: Tensor) -> Tensor | None:

@@ -1,14 +1,16 @@
 """Rows of nested batches: take them, put them together, count them, move them.
 
 A batch is a tensor, or a tuple, list, named tuple, mapping or dataclass of batches. Its leaves are tensors whose first
-dimension is the rows, and lists of one plain value per row (strings, numbers). Tensors without dimensions, plain values
-and None belong to the batch as a whole.
+dimension is the rows, and lists of one value per row (strings, numbers, any object that holds no others). Tensors without
+dimensions, plain values and None belong to the batch as a whole; anything else is refused, because its rows would be lost.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import numbers
+from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -19,14 +21,21 @@ from adaselection._shapes import Int
 from adaselection.errors import BatchStructureError
 
 Batch = Any
-_PLAIN = (str, bytes, int, float, complex, bool, type(None))
+_PLAIN = (str, bytes, numbers.Number, type(None))
 
 
 def is_rows(value: Any) -> bool:
-    """Whether this is a leaf that has one entry per row: a tensor with a dimension, or a list of plain values."""
+    """Whether this is a leaf that has one entry per row: a tensor with a dimension, or a list of one value per row."""
     if isinstance(value, Tensor):
         return value.dim() > 0
-    return type(value) in (list, tuple) and len(value) > 0 and all(isinstance(item, _PLAIN) for item in value)
+    return type(value) in (list, tuple) and len(value) > 0 and all(map(_is_single, value))
+
+
+def _is_single(item: Any) -> bool:
+    """Whether an item of a list is one value, and no batch or array."""
+    if isinstance(item, _PLAIN):
+        return True
+    return not (isinstance(item, Tensor) or dataclasses.is_dataclass(item) or hasattr(item, "__len__"))
 
 
 def children(node: Any) -> dict[Any, Any] | None:
@@ -41,8 +50,8 @@ def children(node: Any) -> dict[Any, Any] | None:
 
 
 def rebuild(node: Any, parts: Mapping[Any, Any]) -> Any:
-    """A container like ``node`` with other parts."""
-    if isinstance(node, MutableMapping):
+    """A container like ``node`` with other parts; ``node`` stays as it is, and no ``__post_init__`` runs again."""
+    if isinstance(node, (dict, UserDict)) or (isinstance(node, MutableMapping) and hasattr(node, "__copy__")):
         new = copy.copy(node)
         for key, value in parts.items():
             new[key] = value
@@ -50,7 +59,10 @@ def rebuild(node: Any, parts: Mapping[Any, Any]) -> Any:
     if isinstance(node, Mapping):
         return type(node)(parts)  # type: ignore[call-arg]
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
-        return dataclasses.replace(node, **parts)
+        other = copy.copy(node)
+        for name, value in parts.items():
+            object.__setattr__(other, name, value)  # frozen ones included
+        return other
     values = [parts[index] for index in range(len(node))]
     if hasattr(node, "_fields"):
         return type(node)(*values)
@@ -120,9 +132,17 @@ def length(batch: Batch) -> int:
     """Number of rows.
 
     Raises:
-        BatchStructureError: no part has rows, or the parts have different numbers of rows.
+        BatchStructureError: no part has rows, the parts have different numbers of rows, or one can have no rows taken.
     """
-    lengths = {path: len(leaf) for path, leaf in walk(batch) if is_rows(leaf)}
+    lengths = {}
+    for path, leaf in walk(batch):
+        if is_rows(leaf):
+            lengths[path] = len(leaf)
+        elif not isinstance(leaf, (Tensor, *_PLAIN)):
+            raise BatchStructureError(
+                f"{path} is {type(leaf).__name__}, and rows can be taken only of tensors and of lists with one value per "
+                "row. Turn it into a tensor or a list in the collate function of the loader."
+            )
     if not lengths:
         raise BatchStructureError(
             f"no rows found in a batch of type {type(batch).__name__}; a batch is a tensor, or a tuple, list, mapping, "

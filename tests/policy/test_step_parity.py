@@ -102,7 +102,7 @@ def recorded(policy: AdaSelection) -> list[Noise]:
 @pytest.mark.parametrize("curriculum", [None, "printed", "text", "scale_free"])
 def test_all_seven_methods(paper: bool, kind: str, bad: bool, curriculum: str | None) -> None:
     replicate = "paper" if paper else None
-    policy = AdaSelection(SEVEN, RATE, beta=BETA, replicate=replicate, curriculum=curriculum, seed=3)
+    policy = AdaSelection(SEVEN, RATE, beta=BETA, replicate=replicate, curriculum=curriculum, choice="top_k", seed=3)
     drawn, expected = recorded(policy), Reference(paper, kind)
     assert list(policy.weights.values()) == [pytest.approx(1 / 7)] * 7
     for losses, norms in batches(1, bad):

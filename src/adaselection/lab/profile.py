@@ -65,9 +65,10 @@ class Profile:
     def words(self) -> str:
         """What the numbers mean, in three sentences."""
         if self.break_even <= 0:
+            share = (self.forward + self.select) / self.step
             return (
-                f"Scoring a batch and choosing its rows takes {(self.forward + self.select) / self.step:.0%} of a training "
-                "step here, so selection with a scoring pass cannot pay at any rate. Train for fewer epochs instead."
+                f"Scoring a batch and choosing its rows takes {share:.0%} of a training step here, so selection with a "
+                "scoring pass cannot pay at any rate. Train for fewer epochs instead."
             )
         best = self.relative_cost(RATES[0])
         middle = self.relative_cost(0.3)

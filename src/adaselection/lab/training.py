@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,8 @@ from torch.utils.data import DataLoader
 from adaselection import Report, SelectiveLoader, SingleMethod
 from adaselection.errors import NonFiniteLossError
 from adaselection.lab.machine import Watch, environment
-from adaselection.lab.record import SCHEMA, Record, run_id
+from adaselection.lab.record import Record
+from adaselection.lab.recording import record_of
 from adaselection.lab.spec import FULL_STEP, RunSpec
 from adaselection.lab.tasks import ArrayDataset, LoadOptions, Preset, Splits
 from adaselection.lab.trace import Trace
@@ -132,22 +132,14 @@ def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True) ->
         before = time.perf_counter()
         outcome = task.evaluate(trainer.model, splits.validation if hold_out else splits.test)
         evaluating = time.perf_counter() - before
-    value, loss = (outcome.value, outcome.loss) if finite else (None, None)
-    metric = task.metric
-    return _record(
+    return record_of(
         spec,
-        splits,
-        trainer,
-        result={
-            "metric": metric.name,
-            "unit": metric.unit,
-            "higher_is_better": metric.higher_is_better,
-            "value": _finite(value),
-            "loss": _finite(loss),
-            "collapsed": bool(outcome.collapsed) or not finite,
-        },
+        trainer.loader.report(),
+        trainer.trace,
+        outcome if finite else None,
+        data=(splits.fingerprint, len(splits.train)),
         evaluating=evaluating,
-        machine=vars(environment(watch.others_busy(), alone=alone)),
+        machine=environment(watch.others_busy(), alone=alone),
         started=started,
     )
 
@@ -208,51 +200,3 @@ def _factor(schedule: str, step: int, steps: int) -> float:
         return 1.0
     place = (step + 0.5) / steps
     return place / _WARM if place < _WARM else max(0.0, (1 - place) / (1 - _WARM))
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _record(
-    spec: RunSpec,
-    splits: Splits,
-    trainer: Trainer,
-    *,
-    result: dict[str, Any],
-    evaluating: float,
-    machine: dict[str, Any],
-    started: datetime,
-) -> Record:
-    """The record, checked by its own reader."""
-    report, rows = trainer.loader.report(), len(splits.train)
-    full = FULL_STEP * rows * spec.get_preset().epochs
-    config = spec.config(splits.fingerprint)
-    return Record.from_json(
-        {
-            "schema": SCHEMA,
-            "run_id": run_id(config),
-            "config": vars(config),
-            "command": spec.command(),
-            "result": result,
-            "counts": {
-                "loaded": report.loaded,
-                "scored": report.scored,
-                "trained": report.trained,
-                "steps": report.steps,
-                "passes": round(report.loaded / rows, 4),
-            },
-            "units": {"used": report.units, "allowed": spec.effective_budget * full, "full": float(full)},
-            "seconds": {**report.seconds, "total": sum(report.seconds.values()), "evaluate": evaluating},
-            "measured": {
-                "forward_step_ratio": report.forward_step_ratio,
-                "speedup_bound": report.speedup_bound,
-                "equivalent_uniform_rate": report.equivalent_uniform_rate,
-                "unit_equivalent_uniform_rate": report.unit_equivalent_uniform_rate,
-            },
-            **trainer.trace.as_dict(report.units / max(1, report.steps)),
-            "environment": machine,
-            "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        }
-    )
