@@ -25,7 +25,14 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": middle, "q1": low, "q3": high}
 
 
-def run(name: str, claim: str, parser: argparse.ArgumentParser, measure: Measure, argv: Sequence[str] | None) -> Path:
+def run(
+    name: str,
+    claim: str,
+    parser: argparse.ArgumentParser,
+    measure: Measure,
+    show: Callable[[dict[str, Any]], None],
+    argv: Sequence[str] | None,
+) -> Path:
     """Measure on one thread and write ``<out>/<name>.json``.
 
     Args:
@@ -33,6 +40,7 @@ def run(name: str, claim: str, parser: argparse.ArgumentParser, measure: Measure
         claim: what it checks, in a sentence.
         parser: its own arguments; ``--out`` is added here.
         measure: gives the results, as plain values.
+        show: prints them as a short table.
         argv: the command line; that of the process if None.
 
     Returns:
@@ -55,6 +63,7 @@ def run(name: str, claim: str, parser: argparse.ArgumentParser, measure: Measure
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     path: Path = arguments.out / f"{name}.json"
+    show(results)
     path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     busy = record["environment"]["others_busy"]
     print(f"others kept {'?' if busy is None else f'{busy:.2f}'} cores busy; written to {path}")

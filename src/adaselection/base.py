@@ -89,13 +89,14 @@ class Policy:
             return Selection(torch.empty(0, dtype=torch.int64, device=empty.device), empty, empty)
         k = F.kept_per_batch(size, self.rate)
         self._warn_rounding(size, k)
+        clean = False
         if signals.losses.device.type == "cpu":
-            checks.finite_enough(signals, k, self._recipe.max_nonfinite)
+            clean = checks.finite_enough(signals, k, self._recipe.max_nonfinite)
         self._follow(signals.losses.device)
         before = self._generator.get_state()
         try:
             with torch.no_grad():
-                state, selection = step(self._recipe, self._state, signals, self._draw(size), k, reduce)
+                state, selection = step(self._recipe, self._state, signals, self._draw(size), k, reduce, clean)
         except BaseException:
             self._generator.set_state(before)
             raise
@@ -150,8 +151,7 @@ class Policy:
         device = self._state.step.device
         drawn = torch.rand(2 * size + 1 + count, generator=self._generator, dtype=torch.float32)
         drawn = drawn.to(device, non_blocking=True)
-        rows, order, start, gains = drawn.split((size, size, 1, count))
-        return Noise(rows, order, start[0], gains)
+        return Noise(drawn[:size], drawn[size : 2 * size], drawn[2 * size], drawn[2 * size + 1 :])
 
     def _follow(self, device: torch.device) -> None:
         """Move the state to where the losses are."""

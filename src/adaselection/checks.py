@@ -117,17 +117,24 @@ def _vector(name: str, value: torch.Tensor) -> torch.Tensor:
     return value if value.is_floating_point() else value.to(torch.float32)
 
 
-def finite_enough(signals: Signals, k: int, share: float) -> None:
+def finite_enough(signals: Signals, k: int, share: float) -> bool:
     """Refuse a batch with too many losses that are not finite; reads the values, so only where that is free.
+
+    Returns:
+        Whether every signal is finite.
 
     Raises:
         NonFiniteLossError: more than ``share`` of the rows are bad, or fewer than ``k`` are good. Names the rows.
     """
+    norms = signals.grad_norms
+    total = float(signals.losses.sum()) + (0.0 if norms is None else float(norms.sum()))
+    if math.isfinite(total):
+        return True  # no NaN and no infinity has a finite sum
     good = signals.losses.isfinite()
-    if signals.grad_norms is not None:
-        good = good & signals.grad_norms.isfinite()
+    if norms is not None:
+        good = good & norms.isfinite()
     if bool(good.all()):
-        return
+        return True
     size = good.shape[0]
     rows = (~good).nonzero().flatten().tolist()
     if len(rows) > share * size or size - len(rows) < k:
@@ -137,6 +144,7 @@ def finite_enough(signals: Signals, k: int, share: float) -> None:
             f"least {k} finite ones are needed. Look at these rows, lower the learning rate, or raise max_nonfinite.",
             rows,
         )
+    return False
 
 
 def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[str], what: str) -> None:

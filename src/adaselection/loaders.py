@@ -125,7 +125,7 @@ class SelectiveLoader:
         return next(self._passes.lengths())
 
     def total_batches(self, passes: int) -> int:
-        """Exactly how many batches the next passes yield together, for schedules by the step; a running one is the first.
+        """Exactly how many batches the next passes yield together, the one that runs included, for schedules.
 
         Raises:
             UnknownLengthError: as `len`.

@@ -150,8 +150,8 @@ def labelled_mapping(model: nn.Module, batch: Mapping[str, Any]) -> Float[Tensor
     logits = outputs["logits"] if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
     if not isinstance(logits, Tensor) or logits.dim() != labels.dim() + 1 or labels.is_floating_point():
         raise LossShapeError(
-            "the model's output has no logits of the labels' shape plus one dimension for the classes, or the labels are "
-            "no class numbers. Pass score=, a function (model, batch) -> losses [b]."
+            "the model's output has no logits of the labels' shape plus one dimension for the classes, or the labels "
+            "are no class numbers. Pass score=, a function (model, batch) -> losses [b]."
         )
     logits = logits.float()
     if labels.dim() == 1:

@@ -60,8 +60,7 @@ class Passes:
             place.active = False
             if self.plan.surplus != "carry":
                 self.waiting.clear()
-            length = next(self.lengths()) if self.plan.sizes else None
-            place.begin(length, len(self.waiting), replay.snapshot(self.loader))
+            place.begin(len(self.waiting), replay.snapshot(self.loader))
             iterator = iter(self.loader)
         place.serial += 1
         return self._run(iterator, place.serial)
@@ -153,9 +152,8 @@ class Passes:
         Raises:
             StateError: a part of the state does not fit. Everything is then as it was.
         """
-        parts = {"meter": self.meter.state_dict(), "place": self.place.state_dict(), "waiting": self.waiting.state_dict()}
-        for name, own in parts.items():
-            checks.same_state(own, state[name], (), name)
+        for name, part in (("meter", self.meter), ("place", self.place), ("waiting", self.waiting)):
+            checks.same_state(part.state_dict(), state[name], (), name)
         self.selector.policy.load_state_dict(state["policy"])
         self.meter.load_state_dict(state["meter"])
         self.place.load_state_dict(state["place"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-_SAVED = ("active", "exhausted", "position", "yielded", "windows", "passes", "length", "opening", "start")
+_SAVED = ("active", "exhausted", "position", "yielded", "windows", "passes", "opening", "start")
 
 
 @dataclass
@@ -19,7 +19,6 @@ class Place:
         yielded: batches handed out in this pass.
         windows: windows selected from since the loader was made.
         passes: passes ended.
-        length: batches that this pass yields; None where it is not known.
         opening: rows that waited, and windows seen, when this pass began.
         start: random states at the start of this pass (`replay.snapshot`).
         serial: number of the newest iterator; older ones must stop.
@@ -31,15 +30,14 @@ class Place:
     yielded: int = 0
     windows: int = 0
     passes: int = 0
-    length: int | None = None
     opening: list[int] = field(default_factory=lambda: [0, 0])
     start: dict[str, Any] = field(default_factory=dict)
     serial: int = 0
 
-    def begin(self, length: int | None, waiting: int, start: dict[str, Any]) -> None:
+    def begin(self, waiting: int, start: dict[str, Any]) -> None:
         """A pass begins with this many rows waiting."""
         self.active, self.exhausted, self.position, self.yielded = True, False, 0, 0
-        self.length, self.opening, self.start = length, [waiting, self.windows], start
+        self.opening, self.start = [waiting, self.windows], start
 
     def end(self) -> None:
         """The pass is over."""
@@ -47,11 +45,10 @@ class Place:
         self.passes += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """The counters; -1 stands for an unknown length."""
-        return {name: getattr(self, name) for name in _SAVED} | {"length": -1 if self.length is None else self.length}
+        """The counters."""
+        return {name: getattr(self, name) for name in _SAVED}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         for name in _SAVED:
             setattr(self, name, state[name])
-        self.length = None if state["length"] < 0 else state["length"]

@@ -13,7 +13,7 @@ from adaselection.errors import ArgumentError
 from adaselection.registry import MethodInfo, MethodLike, adaboost_method, resolve
 from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Weighting
 
-_SOUND: dict[str, Any] = {"importance": "softmax_z", "weighting": "bounded", "choice": "quota", "adaboost": None}
+_SOUND: dict[str, Any] = {"importance": "softmax_z", "weighting": "bounded", "choice": "draw", "adaboost": None}
 _PAPER: dict[str, Any] = {"importance": "softmax", "weighting": "paper", "choice": "top_k", "adaboost": "clamp"}
 
 
@@ -22,8 +22,7 @@ class AdaSelection(Policy):
 
     Each batch: the weights w of the methods follow what happened to the losses that each would keep (eq. 3), every row
     gets the score ``s_i = r_i * sum_m w_m alpha_i^m`` (eqs. 2, 4, 5), and k rows are kept (eq. 6). The paper keeps the
-    rows with the highest scores. By default each method instead fills its share w of the k places with the rows that it
-    wants most, so that a weight is what it says.
+    k highest scores. The default draws k rows in proportion to their scores, so that no row is left out for good.
 
     Args:
         methods: names (`adaselection.methods()` lists them), your own functions, or pairs ``(name, function)``.
@@ -38,9 +37,9 @@ class AdaSelection(Policy):
             ``"fixed"`` (equal weights) or ``"placebo"`` (random gains, a control for experiments).
         adaboost: reading of eq. 1: by the kind of loss (default) or one of `functional.ADABOOST_READINGS`; paper:
             ``"clamp"``.
-        choice: eq. 6: ``"quota"`` (default: each method fills its share of the k places with the rows it wants most),
-            ``"top_k"`` of the scores (paper), or ``"draw"`` (a random draw of fixed size in proportion to the scores,
-            with known inclusion probabilities).
+        choice: eq. 6: ``"draw"`` (default: a random draw of fixed size in proportion to the scores, with known
+            inclusion probabilities), ``"top_k"`` of the scores (paper), or ``"quota"`` (each method fills its share of
+            the k places with the rows that it wants most).
         weight_exponent: 0 for no sample weights; above 0, with ``choice="draw"``, weights ``p^-exponent``.
         loss_average: the method's loss in eq. 3: over the rows it would keep (``"kept"``) or all (``"batch"``).
         half_life: of the moving average of the methods' losses, in batches (``"bounded"``).

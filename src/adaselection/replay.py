@@ -96,8 +96,9 @@ def read_again(loader: Iterable[Any], state: dict[str, Any], position: int) -> A
     now, own = torch.get_rng_state(), snapshot(loader)
     place = loader.state_dict() if is_stateful(loader) else None  # type: ignore[attr-defined]
     try:
-        for batch in resumed(loader, state, position):
-            return batch
+        for _ in range(2):  # one that keeps its own place may stand at the end of a pass; any batch of the next will do
+            for batch in resumed(loader, state, position):
+                return batch
     finally:
         torch.set_rng_state(now)
         set_generators(loader, own)

@@ -6,6 +6,7 @@ waiting for it and compiles as one graph.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
@@ -87,7 +88,13 @@ def working_type(device: torch.device) -> torch.dtype:
 
 
 def step(
-    recipe: Recipe, state: PolicyState, signals: Signals, noise: Noise, k: int, reduce: Reduce | None = None
+    recipe: Recipe,
+    state: PolicyState,
+    signals: Signals,
+    noise: Noise,
+    k: int,
+    reduce: Reduce | None = None,
+    clean: bool = False,
 ) -> tuple[PolicyState, Selection]:
     """Update the weights from this batch's losses (eq. 3), then score the batch and choose (eqs. 2, 4, 5, 6).
 
@@ -99,28 +106,34 @@ def step(
         k: rows to keep, from 1 to ``b``.
         reduce: mean over the processes of a training, applied to the losses of the methods and the
             running scale, shape ``[m + 1]``.
+        clean: the caller has seen that every signal is finite, which saves the masks; the result is the same. Only
+            where reading values is free.
 
     Returns:
         The next state and the selection.
     """
-    signals = _prepare(signals, state, noise)
+    signals = _prepare_clean(signals, state, noise) if clean else _prepare(signals, state, noise)
     valid, losses = _known(signals.valid), signals.losses
     raw = torch.stack([checked_scores(info, signals).to(losses.dtype) for info in recipe.methods])
-    order = F.rank_rows(raw, valid)
+    tidy = clean and math.isfinite(float(raw.sum()))
+    order = F.rank_rows(raw, None if clean else valid)
     current = F.method_losses(losses, order[:, :k], recipe.loss_average)
-    agreed = torch.cat((current, _known(signals.scale).reshape(1)))
+    scale = _known(signals.scale)
     if reduce is not None:
-        agreed = reduce(agreed)
-    current, scale = agreed[:-1], agreed[-1]
+        agreed = reduce(torch.cat((current, scale.reshape(1))))
+        current, scale = agreed[:-1], agreed[-1]
     log_weights, previous = _next_weights(recipe, state, current, scale, noise)
-    reward = _reward(recipe, losses, valid, state.step + 1)
-    scores = torch.where(valid, _scores(recipe, raw, log_weights.exp(), valid, reward, k), -torch.inf)
-    if recipe.choice == "quota" and reward is not None:
-        order = F.rank_rows(_importance(recipe, raw, valid, k) * reward, valid)
-    indices, chances = _choose(recipe, scores, order, log_weights.exp(), noise, valid, k)
-    bad = (~valid).sum()
-    wrong = (bad > recipe.max_nonfinite * losses.shape[0]) | (valid.sum() < k)
-    following = PolicyState(log_weights, previous, scale, state.step + 1, state.nonfinite + bad, state.alarm + wrong)
+    time, shares = state.step + 1, log_weights.exp()
+    reward = _reward(recipe, losses, valid, time)
+    alpha = None if recipe.importance is None else _importance(recipe, raw, valid, k, tidy)
+    # a single method without importance is scored by its raw score, so that no precision is lost
+    scores = raw[0] if alpha is None else F.combine(shares, alpha, reward)
+    if recipe.choice == "quota" and alpha is not None and reward is not None:
+        order = F.rank_rows(alpha * reward, valid)
+    scores = scores if clean else torch.where(valid, scores, -torch.inf)
+    indices, chances = _choose(recipe, scores, order, shares, noise, valid, k)
+    nonfinite, alarm = (state.nonfinite, state.alarm) if clean else _bad_rows(recipe, state, valid, k)
+    following = PolicyState(log_weights, previous, scale, time, nonfinite, alarm)
     weights = torch.ones(k, dtype=losses.dtype, device=losses.device)
     if chances is not None:
         weights = F.sample_weights(chances[indices], recipe.weight_exponent)
@@ -130,6 +143,28 @@ def step(
 def _known(value: Tensor | None) -> Tensor:
     assert value is not None  # filled in by _prepare
     return value
+
+
+def _prepare_clean(signals: Signals, state: PolicyState, noise: Noise) -> Signals:
+    """What `_prepare` gives where every signal is finite."""
+    real = state.previous.dtype
+    losses, norms = signals.losses.to(real), signals.grad_norms
+    norms = norms if norms is None else norms.to(real)
+    scale = _running_scale((losses.abs() / losses.shape[0]).sum(), state)
+    valid = torch.ones_like(losses, dtype=torch.bool)
+    return replace(signals, losses=losses, grad_norms=norms, noise=noise.rows.to(real), valid=valid, scale=scale)
+
+
+def _running_scale(size: Tensor, state: PolicyState) -> Tensor:
+    """Running mean of the absolute loss."""
+    return torch.where(state.step == 0, size, F.smooth(size, state.scale, _SCALE_HALF_LIFE))
+
+
+def _bad_rows(recipe: Recipe, state: PolicyState, valid: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Counts of the rows that were not finite, and of the batches with too many of them."""
+    bad = (~valid).sum()
+    wrong = (bad > recipe.max_nonfinite * valid.shape[0]) | (valid.sum() < k)
+    return state.nonfinite + bad, state.alarm + wrong
 
 
 def _prepare(signals: Signals, state: PolicyState, noise: Noise) -> Signals:
@@ -147,7 +182,7 @@ def _prepare(signals: Signals, state: PolicyState, noise: Noise) -> Signals:
     mean = (torch.where(valid, losses, 0) / count).sum()
     losses = torch.where(valid, losses, mean)
     size = (torch.where(valid, losses.abs(), 0) / count).sum()
-    scale = torch.where(state.step == 0, size, F.smooth(size, state.scale, _SCALE_HALF_LIFE))
+    scale = _running_scale(size, state)
     return replace(signals, losses=losses, grad_norms=norms, noise=noise.rows.to(real), valid=valid, scale=scale)
 
 
@@ -171,16 +206,9 @@ def _next_weights(
     return torch.where(first, state.log_weights, moved), torch.where(first, current, remembered)
 
 
-def _scores(recipe: Recipe, raw: Tensor, weights: Tensor, valid: Tensor, reward: Tensor | None, k: int) -> Tensor:
-    """Eq. 5; a single method without importance is scored by its raw score, so that no precision is lost."""
-    if recipe.importance is None:
-        return raw[0]
-    return F.combine(weights, _importance(recipe, raw, valid, k), reward)
-
-
-def _importance(recipe: Recipe, raw: Tensor, valid: Tensor, k: int) -> Tensor:
+def _importance(recipe: Recipe, raw: Tensor, valid: Tensor, k: int, tidy: bool) -> Tensor:
     """Eq. 2 for all methods."""
-    return F.importance(raw, recipe.importance or "softmax_z", k, valid.expand_as(raw))
+    return F.importance(raw, recipe.importance or "softmax_z", k, valid.expand_as(raw), tidy=tidy)
 
 
 def _reward(recipe: Recipe, losses: Tensor, valid: Tensor, time: Tensor) -> Tensor | None:

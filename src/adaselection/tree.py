@@ -1,8 +1,8 @@
 """Rows of nested batches: take them, put them together, count them, move them.
 
 A batch is a tensor, or a tuple, list, named tuple, mapping or dataclass of batches. Its leaves are tensors whose first
-dimension is the rows, and lists of one value per row (strings, numbers, any object that holds no others). Tensors without
-dimensions, plain values and None belong to the batch as a whole; anything else is refused, because its rows would be lost.
+dimension is the rows, and lists of one value per row (strings, numbers, any object without a length). Tensors without
+dimensions, plain values and None belong to the batch as a whole. Anything else is refused: its rows cannot be taken.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def length(batch: Batch) -> int:
             lengths[path] = len(leaf)
         elif not isinstance(leaf, (Tensor, *_PLAIN)):
             raise BatchStructureError(
-                f"{path} is {type(leaf).__name__}, and rows can be taken only of tensors and of lists with one value per "
-                "row. Turn it into a tensor or a list in the collate function of the loader."
+                f"{path} is {type(leaf).__name__}, and rows can be taken only of tensors and of lists with one value "
+                "per row. Turn it into a tensor or a list in the collate function of the loader."
             )
     if not lengths:
         raise BatchStructureError(

@@ -71,6 +71,7 @@ def systematic_draw(
     steps = (reach + start).floor()
     previous = torch.cat((torch.zeros_like(steps[:1]), steps[:-1]))
     crossed = (steps - previous).clamp(0, 1)
+    crossed = torch.where(walked >= 1, 1, crossed)  # sure rows stay sure where sums are rounded
     chosen = (2 * crossed + walked).sort(descending=True, stable=True).indices[:k]
     return (chosen if order is None else order[chosen]).sort().values
 

@@ -11,24 +11,33 @@ _NORMAL = 1.4826  # standard deviation of a normal distribution / its median abs
 _NORMAL_MEAN = 1.2533  # the same / its mean absolute deviation
 
 
-def masked_median(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"]) -> Float[Tensor, "*m 1"]:
+def masked_median(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"] | None = None) -> Float[Tensor, "*m 1"]:
     """Median over the valid entries of the last dimension, the mean of the middle two for an even count.
 
     Args:
         values: shape ``[..., b]`` with ``b >= 1``.
-        valid: the same shape.
+        valid: the same shape; all of them if None.
 
     Returns:
         Shape ``[..., 1]``; plus infinity where nothing is valid.
     """
+    if valid is None:
+        return _middle(values.sort(dim=-1).values)
     ordered = torch.where(valid, values, torch.inf).sort(dim=-1).values
     count = valid.sum(dim=-1, keepdim=True)
     low = ordered.gather(-1, ((count - 1) // 2).clamp_min(0))
-    high = ordered.gather(-1, (count // 2).clamp_max(values.shape[-1] - 1))
-    return torch.where(count > 0, low + (high / 2 - low / 2), torch.inf)
+    high = ordered.gather(-1, count // 2)
+    return torch.where(count > 0, low / 2 + high / 2, torch.inf)
 
 
-def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"]) -> Float[Tensor, "*m b"]:
+def _middle(ordered: Tensor) -> Tensor:
+    """Median of sorted values."""
+    size = ordered.shape[-1]
+    middle = ordered[..., (size - 1) // 2 : size // 2 + 1]
+    return middle if size % 2 else (middle / 2).sum(-1, keepdim=True)
+
+
+def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"] | None = None) -> Float[Tensor, "*m b"]:
     """``(value - median) / (1.4826 * median absolute deviation)`` over the last dimension's valid entries.
 
     Where the median deviation is 0 (more than half of the entries are equal) the mean absolute deviation
@@ -37,7 +46,7 @@ def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"]) -> Floa
 
     Args:
         values: shape ``[..., b]``.
-        valid: the same shape.
+        valid: the same shape; all of them if None, which saves the masks.
 
     Returns:
         Shape ``[..., b]``, finite for finite values; 0 for entries that are not valid.
@@ -46,13 +55,18 @@ def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"]) -> Floa
     """
     if values.shape[-1] == 0:
         return values
-    present = torch.where(valid, values, 0)
-    middle = torch.where(valid.any(-1, keepdim=True), masked_median(present, valid), 0)
-    deviation = torch.where(valid, present - middle, 0)
-    width = _NORMAL * masked_median(deviation.abs(), valid)
-    count = valid.sum(-1, keepdim=True).clamp_min(1)
-    mean = _NORMAL_MEAN * (deviation.abs() / count).sum(-1, keepdim=True)
+    count: Tensor | int = values.shape[-1]
+    if valid is None:
+        deviation = values - masked_median(values)
+    else:
+        present = torch.where(valid, values, 0)
+        middle = torch.where(valid.any(-1, keepdim=True), masked_median(present, valid), 0)
+        deviation = torch.where(valid, present - middle, 0)
+        count = valid.sum(-1, keepdim=True).clamp_min(1)
+    distance = deviation.abs()
+    width = _NORMAL * masked_median(distance, valid)
+    mean = _NORMAL_MEAN * (distance / count).sum(-1, keepdim=True)
     width = torch.where(width > 0, width, mean)
     limit = torch.finfo(values.dtype).max / 4  # one value may be more widths away than a number can say
     z = (deviation / torch.where(width > 0, width, 1)).clamp(-limit, limit)
-    return torch.where(width > 0, z, 0)
+    return z * (width > 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import islice
 from typing import Literal, get_args
 
 import torch
@@ -31,9 +33,10 @@ def rank_rows(raw: Float[Tensor, "*m b"], valid: Bool[Tensor, " b"] | None = Non
     Returns:
         Row numbers, the same shape.
     """
-    known = torch.where(raw.isnan(), -torch.inf, raw)
+    least = torch.finfo(raw.dtype).min
+    known = raw.nan_to_num(least, posinf=torch.inf, neginf=least)
     if valid is not None:
-        known = torch.where(valid, known.clamp_min(torch.finfo(raw.dtype).min), -torch.inf)
+        known = torch.where(valid, known, -torch.inf)
     return known.sort(dim=-1, descending=True, stable=True).indices
 
 
@@ -59,6 +62,8 @@ def importance(
     reading: Importance = "softmax_z",
     k: int = 1,
     valid: Bool[Tensor, "m b"] | None = None,
+    *,
+    tidy: bool = False,
 ) -> Float[Tensor, "m b"]:
     """Eq. 2: the importance alpha of each row to each method; every method's row sums to 1.
 
@@ -72,6 +77,7 @@ def importance(
             - ``"rank"``: in proportion to the rank, ``b`` for the most wanted row and 1 for the least.
         k: rows that a method would keep, for ``"indicator"``.
         valid: entries that count, shape ``[m, b]``; all that are not NaN if None.
+        tidy: no entry is NaN and all count; saves the masks of the softmax readings.
 
     Returns:
         Shape ``[m, b]``; 0 where not valid. Equal scores have equal importance under the softmax readings and
@@ -82,8 +88,11 @@ def importance(
 
     Differs from the paper in: only ``"softmax"`` is the paper's.
     """
-    usable = ~raw.isnan() if valid is None else valid & ~raw.isnan()
     limit = torch.finfo(raw.dtype).max / 4
+    if tidy and reading in ("softmax", "softmax_z"):
+        finite = raw.clamp(-limit, limit)
+        return torch.softmax(robust_z(finite) if reading == "softmax_z" else finite, dim=-1)
+    usable = ~raw.isnan() if valid is None else valid & ~raw.isnan()
     finite = torch.where(usable, raw, 0).clamp(-limit, limit)
     if reading in ("softmax", "softmax_z"):
         exponents = robust_z(finite, usable) if reading == "softmax_z" else finite
@@ -103,7 +112,7 @@ def combine(
     weights: Float[Tensor, " m"], alpha: Float[Tensor, "m b"], reward: Float[Tensor, " b"] | None = None
 ) -> Float[Tensor, " b"]:
     """Eq. 5: the score ``s_i = r_i * sum_m w_m alpha_i^m``, shape ``[b]``; without ``r`` if there is none."""
-    mixed = weights.to(alpha.dtype) @ alpha
+    mixed = (weights.to(alpha.dtype).unsqueeze(1) * alpha).sum(0)
     return mixed if reward is None else mixed * reward.to(mixed.dtype)
 
 
@@ -112,13 +121,29 @@ def quota_slots(weights: Float[Tensor, " m"], k: int) -> Int[Tensor, " m"]:
 
     Remainders that differ by less than ``1e-9`` or so tie, and ties go by position.
     """
+    if _host_is_free(weights):
+        return torch.tensor(_slots(weights.tolist(), k), dtype=torch.int64)
     exact = weights * (k / weights.sum())
     whole = (exact + _SAME).floor()
     left = k - whole.sum()
     order = ((exact - whole) / _SAME).round().sort(descending=True, stable=True).indices
-    places = torch.arange(len(weights), device=weights.device)
-    extra = torch.zeros_like(whole).scatter_(0, order, (places < left).to(whole.dtype))
-    return (whole + extra).to(torch.int64)
+    return (whole + (order.argsort() < left)).to(torch.int64)
+
+
+def _slots(weights: list[float], k: int) -> list[int]:
+    """`quota_slots` number by number."""
+    total = math.fsum(weights)
+    exact = [weight * (k / total) for weight in weights]
+    whole = [math.floor(share + _SAME) for share in exact]
+    left = k - sum(whole)
+    remainders = [round((share - slots) / _SAME) for share, slots in zip(exact, whole, strict=True)]
+    first = set(sorted(range(len(weights)), key=lambda i: -remainders[i])[:left])
+    return [slots + (i in first) for i, slots in enumerate(whole)]
+
+
+def _host_is_free(values: Tensor) -> bool:
+    """Whether values can be read without waiting or breaking a graph; plain Python is then faster for a few of them."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def quota_select(order: Int[Tensor, "m b"], slots: Int[Tensor, " m"], k: int) -> Int[Tensor, " k"]:
@@ -132,9 +157,25 @@ def quota_select(order: Int[Tensor, "m b"], slots: Int[Tensor, " m"], k: int) ->
     Returns:
         Rows kept, in the order of the batch, shape ``[k]``.
     """
-    taken = torch.zeros(order.shape[-1], dtype=torch.bool, device=order.device)
+    if _host_is_free(order):
+        return _walk(order, slots)
+    return _sweep(order, slots, k)
+
+
+def _walk(order: Tensor, slots: Tensor) -> Tensor:
+    """`quota_select` row by row: faster where reading values is free."""
+    taken: set[int] = set()
+    for row, count in zip(order.tolist(), slots.tolist(), strict=True):
+        wanted = (i for i in row if i not in taken)
+        taken.update(list(islice(wanted, count)))
+    return torch.tensor(sorted(taken), dtype=torch.int64)
+
+
+def _sweep(order: Tensor, slots: Tensor, k: int) -> Tensor:
+    """`quota_select` without a look at a value, in fixed shapes."""
+    free = torch.ones(order.shape[-1], dtype=torch.bool, device=order.device)
     for row, count in zip(order, slots, strict=True):
-        free = ~taken[row]
-        chosen = free & (free.cumsum(0) <= count)
-        taken = taken.scatter(0, row, ~free | chosen)
-    return top_k(taken.to(torch.float32), k)
+        known = free[row]
+        beyond = known.cumsum(0) > count  # rows up to there are taken now, or were before
+        free = free.scatter(0, row, known & beyond)
+    return free.sort(stable=True).indices[:k]

@@ -38,7 +38,7 @@ def method_losses(
     """
     if average == "batch":
         return (losses / max(1, losses.shape[0])).sum().expand(kept.shape[0])
-    return (losses[kept] / max(1, kept.shape[1])).sum(dim=1)
+    return (losses.take(kept) / max(1, kept.shape[1])).sum(dim=1)
 
 
 def relative_change(current: Float[Tensor, " m"], previous: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
@@ -63,7 +63,7 @@ def bounded_change(
         scale: typical absolute loss, a scalar, which keeps a method whose loss is near 0 from dominating.
         floor: share of ``scale`` added to the denominator.
 
-    Differs from the paper in: bounded, and finite for every loss (`method.md` A3.5).
+    Differs from the paper in: bounded, and finite for every loss (`docs/method.md`, "Eq. 3 locks in").
     """
     bottom = (previous.abs() + floor * scale).clamp_min(torch.finfo(current.dtype).tiny)
     return ((current - previous).abs() / bottom).clamp_max(1.0)

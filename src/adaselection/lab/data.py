@@ -18,6 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from adaselection.errors import AdaSelectionError
 from adaselection.lab.digests import array_digests, file_digest, fingerprint, rows_digest
 from adaselection.lab.formats import READ_ERRORS
 from adaselection.lab.naming import lookup
@@ -38,7 +39,7 @@ FOLDER_VARIABLE = "ADASELECTION_DATA"
 ACCEPT_VARIABLE = "ADASELECTION_ACCEPT_DATA"
 
 
-class DataError(Exception):
+class DataError(AdaSelectionError):
     """A data set cannot be used; the message says why and how to mend it."""
 
 

@@ -63,7 +63,7 @@ def _selection_figures(study: Study) -> Iterator[Figure]:
         yield Figure("Weights of the methods", svg, caption)
     row = _showcase([row for row in study.rows if any(run.losses for run in row.records)])
     if row and (svg := plots.loss_distribution([run.losses for run in row.records if run.losses])):
-        yield Figure("Losses seen and kept", svg, f"{_which(row)} Every sample that was scored, over the whole run.")
+        yield Figure("Losses seen and kept", svg, f"{_which(row)} Every sample scored in the last quarter of the run.")
 
 
 def _showcase(rows: Sequence[Row]) -> Row | None:

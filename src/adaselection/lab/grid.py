@@ -123,16 +123,22 @@ def run_grid(due: Sequence[Due], store: RecordStore, *, jobs: int = 1, show: Sho
             yield replace(run, record=have[run.run_id])
         else:
             missing.append(run)
-    if jobs > 1:
-        from joblib import Parallel, delayed
+    elsewhere = []
+    for done in _in_processes(missing, store, jobs) if jobs > 1 else (_one(run, store, show) for run in missing):
+        if done.record is None:
+            elsewhere.append(done)
+        else:
+            yield done
+    yield from _waited(elsewhere, store, show)
 
-        work = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
-        threads = max(1, torch.get_num_threads())
-        for done in work(delayed(_apart)(run, store.folder, threads) for run in missing):
-            yield from _waited(done, store)
-        return
-    for run in missing:
-        yield from _waited(_one(run, store, show), store)
+
+def _in_processes(missing: Sequence[Due], store: RecordStore, jobs: int) -> Iterator[Due]:
+    """Do runs side by side, each in a process of its own; gives them as they end."""
+    from joblib import Parallel, delayed
+
+    work = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
+    threads = max(1, torch.get_num_threads())
+    yield from work(delayed(_apart)(run, store.folder, threads) for run in missing)
 
 
 def _apart(run: Due, folder: Path, threads: int) -> Due:
@@ -156,13 +162,17 @@ def _one(run: Due, store: RecordStore, show: ShowRun | None, *, alone: bool = Tr
         return replace(run, record=record, fresh=True)
 
 
-def _waited(run: Due, store: RecordStore) -> Iterator[Due]:
-    """The run once it has a record; takes it over if the process that claimed it died."""
-    while run.record is None:
-        found = [record for record in store.read_all()[0] if record.run_id == run.run_id]
-        if found:
-            run = replace(run, record=found[0])
-        else:
+def _waited(runs: Sequence[Due], store: RecordStore, show: ShowRun | None) -> Iterator[Due]:
+    """Runs that other processes have claimed, once each has its record; takes over those of a process that died."""
+    while runs:
+        have = {record.run_id: record for record in store.read_all()[0]}
+        left = []
+        for run in runs:
+            done = replace(run, record=have[run.run_id]) if run.run_id in have else _one(run, store, show)
+            if done.record is None:
+                left.append(run)
+            else:
+                yield done
+        runs = left
+        if runs:
             time.sleep(_PATIENCE)
-            run = _one(run, store, None)
-    yield run

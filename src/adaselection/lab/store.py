@@ -135,7 +135,7 @@ class RecordStore:
 
     def has(self, run_id: str) -> bool:
         """Say whether a usable record of this run is here. A damaged one does not count: the run is due again."""
-        return any(isinstance(_read(path), Record) for path in self.folder.glob(f"*/{run_id}.json"))
+        return any(isinstance(_read(path), Record) for path in self.folder.glob(f"[!.]*/{run_id}.json"))
 
     @contextlib.contextmanager
     def claim(self, run_id: str, *, again: bool = False) -> Iterator[bool]:

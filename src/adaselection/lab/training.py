@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from adaselection import Report, SelectiveLoader, SingleMethod
 from adaselection.errors import NonFiniteLossError
+from adaselection.functional import kept_per_batch
 from adaselection.lab.machine import Watch, environment
 from adaselection.lab.record import Record
 from adaselection.lab.recording import record_of
@@ -181,17 +183,24 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
 def affordable_steps(loader: SelectiveLoader, rows: int, epochs: int, budget: float) -> int:
     """Optimizer steps that a budget pays for, at least one.
 
-    The full run costs ``3 * rows * epochs`` units. A pass of the loader costs one unit for each row scored and three
-    for each row trained on; the steps of many passes are counted, so that carried rows come out right.
+    The full run costs ``3 * rows * epochs`` units. Scoring a row costs one unit, training on it three. The windows are
+    counted one by one, so that short last batches and carried rows come out right and no run goes over its budget.
     """
-    allowed = budget * FULL_STEP * rows * epochs
-    policy = loader.policy
-    many = 100
-    steps = loader.total_batches(many)
+    allowed = budget * FULL_STEP * rows * epochs + 1e-6
+    policy, full = loader.policy, loader.batch_size or 1
+    sizes = [full] * (rows // full) + [rows % full] * (rows % full > 0)
     plain = policy.rate == 1
-    trained = rows * many if plain else steps * (loader.batch_size or 1)
-    scored = rows * many if policy.needs and not plain else 0
-    return max(1, int(allowed * steps / (scored + FULL_STEP * trained) + 1e-9))
+    used = waiting = steps = 0
+    for size in itertools.cycle(sizes):
+        used += 0 if plain or not policy.needs else size
+        waiting += kept_per_batch(size, policy.rate)
+        if plain or waiting >= full:
+            out = size if plain else full
+            waiting, used = waiting - out, used + FULL_STEP * out
+            if used > allowed:
+                break
+            steps += 1
+    return max(1, steps)
 
 
 def _factor(schedule: str, step: int, steps: int) -> float:

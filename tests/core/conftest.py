@@ -1,0 +1,16 @@
+"""What the tests of the core share."""
+
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """No shape and type checks, so that input of the wrong type reaches the library's own checks as it does at users'."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,0 +1,101 @@
+"""Every benchmark runs, in a tiny mode, and writes what the documents read from it."""
+
+import json
+import math
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+BENCHMARKS = Path(__file__).resolve().parent.parent.parent / "benchmarks"
+TINY = {
+    "select_overhead": ["--batch-size", "16"],
+    "epoch_cost": ["--batches", "8", "--batch-size", "16"],
+    "grad_norm_rank": ["--rows", "16", "--scale", "0.02", "--digits-only"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+def tiny_run(name: str, folder: Path) -> dict[str, Any]:
+    """Run a benchmark in this process and return its record."""
+    script = runpy.run_path(str(BENCHMARKS / f"{name}.py"))
+    path = script["main"](["--repeats", "1", "--out", str(folder), *TINY[name]])
+    assert path == folder / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_script_is_known_here() -> None:
+    assert {path.stem for path in BENCHMARKS.glob("[!_]*.py")} == set(TINY)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_record_says_what_was_measured_and_where(name: str, tmp_path: Path) -> None:
+    record = tiny_run(name, tmp_path)
+    assert record.keys() >= {
+        "schema",
+        "benchmark",
+        "claim",
+        "settings",
+        "results",
+        "environment",
+        "started",
+        "finished",
+    }
+    assert record["benchmark"] == name
+    assert record["settings"]["repeats"] == 1
+    assert record["environment"].keys() >= {"cpu", "cores", "threads", "torch", "python", "others_busy", "exclusive"}
+    assert record["environment"]["threads"] == 1
+    assert record["started"] <= record["finished"]
+
+
+def test_the_share_of_a_step_is_judged_by_the_median(tmp_path: Path) -> None:
+    results = tiny_run("select_overhead", tmp_path)["results"]
+    assert results["ratios"].keys() == {"all_methods", "all_methods_paper", "default", "all_methods_again"}
+    assert results["milliseconds"].keys() == {"step", *results["ratios"]}
+    assert results["ratio"] == results["ratios"]["all_methods"]["median"]
+    assert results["met"] == (results["ratio"] <= results["bar"] == 0.01)
+    assert all(0 < value["q1"] <= value["median"] <= value["q3"] for value in results["ratios"].values())
+
+
+def test_the_prediction_is_made_of_its_parts(tmp_path: Path) -> None:
+    results = tiny_run("epoch_cost", tmp_path)["results"]
+    assert (results["batches"], results["steps"], results["bar"]) == (8, 2, 0.05)  # 8 x 5 rows of 16 are 2 batches
+    middle = {name: value["median"] for name, value in results["seconds"].items()}
+    predicted = 8 * (middle["load"] + middle["forward"]) + 2 * middle["step"]
+    assert middle["predicted"] == pytest.approx(predicted)
+    assert results["ratio"]["median"] == pytest.approx(middle["epoch"] / predicted)
+    assert results["met"] == (abs(results["ratio"]["median"] - 1) <= 0.05)
+
+
+def test_the_correlations_are_of_three_stages(tmp_path: Path) -> None:
+    rows = tiny_run("grad_norm_rank", tmp_path)["results"]["rows"]
+    assert [(row["task"], row["step"]) for row in rows] == [("digits", 0), ("digits", 1), ("digits", 12)]
+    assert all(-1 <= row[key]["median"] <= 1 for row in rows for key in ("grad_norm", "loss"))
+    assert rows[-1]["mean_loss"]["median"] < rows[0]["mean_loss"]["median"]
+
+
+def test_the_exact_norm_is_that_of_one_row_after_the_other() -> None:
+    exact_norms = runpy.run_path(str(BENCHMARKS / "grad_norm_rank.py"))["exact_norms"]
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3)).eval()
+    inputs, labels = torch.randn(5, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1])
+    for row, norm in enumerate(exact_norms(model, inputs, labels).tolist()):
+        model.zero_grad()
+        nn.functional.cross_entropy(model(inputs[row : row + 1]), labels[row : row + 1]).backward()
+        squares = (float(value.grad.square().sum()) for value in model.parameters())
+        assert norm == pytest.approx(math.sqrt(sum(squares)), rel=1e-5)
+
+
+def test_a_script_runs_by_itself(tmp_path: Path) -> None:
+    words = [str(BENCHMARKS / "select_overhead.py"), "--repeats", "1", "--batch-size", "4", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+    assert "all_methods" in done.stdout
+    assert json.loads((tmp_path / "select_overhead.json").read_text(encoding="utf-8"))["settings"]["batch_size"] == 4

@@ -1,0 +1,58 @@
+"""Write the results in README.md and its picture from the committed records.
+
+Run ``python tools/readme.py`` after records under ``results/`` have changed. A test holds that it would change nothing.
+"""
+
+import argparse
+from pathlib import Path
+
+from adaselection.lab.figures import figures
+from adaselection.lab.record import Record
+from adaselection.lab.store import RecordStore, write_atomically
+from adaselection.lab.summary import summarise
+from adaselection.lab.tables import readme_block, update_block
+
+ROOT = Path(__file__).resolve().parent.parent
+TASKS = ("digits", "bike", "cifar10")
+RATE, BUDGET = 0.3, 0.5
+PICTURE = "digits"
+
+
+def shown(record: Record) -> bool:
+    """Say whether a run belongs into the README: one rate, one budget, and full training. The report has all."""
+    config = record.config
+    return config.rate in (None, RATE) and config.budget in (1.0, BUDGET) and config.split == "test"
+
+
+def update(readme: Path, images: Path, records: list[Record]) -> list[Path]:
+    """Write all blocks and the picture; returns the files that changed."""
+    changed = []
+    for task in TASKS:
+        chosen = [record for record in records if record.config.task == task and shown(record)]
+        if chosen and update_block(readme, task, readme_block(chosen, task)):
+            changed.append(readme)
+    for study in summarise(record for record in records if record.config.task == PICTURE):
+        picture = figures(study)[0]
+        path = images / f"{PICTURE}.svg"
+        if not path.exists() or path.read_text(encoding="utf-8") != picture.svg:
+            images.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, picture.svg)
+            changed.append(path)
+    return changed
+
+
+def main() -> None:
+    """Update README.md, docs/images and print what changed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    arguments = parser.parse_args()
+    records, damages = RecordStore(arguments.results, writable=False).read_all()
+    changed = update(ROOT / "README.md", ROOT / "docs" / "images", records)
+    for path in dict.fromkeys(changed):
+        print(f"updated {path.relative_to(ROOT)}")
+    for damage in damages:
+        print(f"skipped {damage.path}: {damage.reason}")
+
+
+if __name__ == "__main__":
+    main()
