@@ -27,7 +27,7 @@ ARMS := full,uniform_budget,adaselection,uniform,big_loss,small_loss,grad_norm,a
 .DELETE_ON_ERROR:
 
 demo: .venv/.lab
-	@$(BIN)/adaselection compare digits --arms $(ARMS) --rates 0.3 --budgets 0.5 --seeds 3 --jobs $(JOBS) \
+	@$(BIN)/adaselection compare digits --arms $(ARMS) --rates 0.3 --budgets 0.5 --seeds 3 --jobs 1 \
 		--preset cpu --out demo_results
 	@$(BIN)/adaselection report demo_results -o demo_report.html
 	@printf '%s\n' "$(CURDIR)/demo_report.html"

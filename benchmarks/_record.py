@@ -15,7 +15,7 @@ import torch
 
 from adaselection.lab.machine import Watch, environment
 
-FOLDER = Path(__file__).resolve().parent.parent / "results" / "benchmarks"
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks" / "records"
 Measure = Callable[[argparse.Namespace], dict[str, Any]]
 
 
@@ -46,7 +46,7 @@ def run(
     Returns:
         The file.
     """
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the record (default: results/benchmarks)")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the record (default: benchmarks/records)")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     started, watch = datetime.now(UTC), Watch()

@@ -94,8 +94,8 @@ class AdaSelection(Policy):
         )
         if weight_exponent > 0 and recipe.choice != "draw":
             raise ArgumentError(
-                f"weight_exponent={weight_exponent:g} needs known inclusion probabilities, and choice={recipe.choice!r} "
-                'is deterministic. Pass choice="draw", or weight_exponent=0.'
+                f"weight_exponent={weight_exponent:g} needs known inclusion probabilities, and "
+                f'choice={recipe.choice!r} is deterministic. Pass choice="draw", or weight_exponent=0.'
             )
         settings = {**_plain(recipe), "adaboost": reading, "replicate": replicate, "seed": seed}
         super().__init__(recipe, checks.seed(seed), settings)

@@ -131,11 +131,11 @@ def step(
     if recipe.choice == "quota" and alpha is not None and reward is not None:
         order = F.rank_rows(alpha * reward, valid)
     scores = scores if clean else torch.where(valid, scores, -torch.inf)
-    indices, chances = _choose(recipe, scores, order, shares, noise, valid, k)
+    indices, chances = _choose(recipe, scores, order, shares, noise, None if clean else valid, k)
     nonfinite, alarm = (state.nonfinite, state.alarm) if clean else _bad_rows(recipe, state, valid, k)
     following = PolicyState(log_weights, previous, scale, time, nonfinite, alarm)
     weights = torch.ones(k, dtype=losses.dtype, device=losses.device)
-    if chances is not None:
+    if chances is not None and recipe.weight_exponent:
         weights = F.sample_weights(chances[indices], recipe.weight_exponent)
     return following, Selection(indices, scores, weights, chances)
 
@@ -222,12 +222,12 @@ def _reward(recipe: Recipe, losses: Tensor, valid: Tensor, time: Tensor) -> Tens
 
 
 def _choose(
-    recipe: Recipe, scores: Tensor, order: Tensor, weights: Tensor, noise: Noise, valid: Tensor, k: int
+    recipe: Recipe, scores: Tensor, order: Tensor, weights: Tensor, noise: Noise, valid: Tensor | None, k: int
 ) -> tuple[Tensor, Tensor | None]:
     """Eq. 6: the rows kept, and their chances where the choice is a draw."""
     if recipe.choice == "top_k":
         return F.top_k(scores, k, valid), None
     if recipe.choice == "quota":
         return F.quota_select(order, F.quota_slots(weights, k), k), None
-    chances = F.inclusion_probabilities(torch.where(valid, scores, 0), k, valid)
+    chances = F.inclusion_probabilities(scores, k, valid)
     return F.systematic_draw(chances, k, noise.start.to(scores.dtype), noise.order.argsort()), chances

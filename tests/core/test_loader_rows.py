@@ -238,7 +238,6 @@ def test_an_older_pass_cannot_go_on() -> None:
         ({"model": lambda x: x}, "model must be a torch.nn.Module"),
         ({"policy": "big_loss"}, "policy must be a policy"),
     ],
-    ids=str,
 )
 def test_arguments(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):

@@ -53,7 +53,7 @@ def test_coreset_extremes_scores(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     losses, valid = drawn
     for dtype in (torch.float64, torch.float32):
         scores = F.coreset_extremes(tensor(losses, dtype), tensor(valid))
-        np.testing.assert_allclose(double(scores), ref.extremes_score(losses, valid), rtol=1e-6)
+        np.testing.assert_allclose(double(scores), ref.extremes_score(double(tensor(losses, dtype)), valid), rtol=1e-6)
         assert all(0 <= x <= 1 for x in scores.tolist())
 
 

@@ -24,22 +24,17 @@ def inclusion_probabilities(
     Returns:
         Shape ``[b]``, each in ``[0, 1]``; 0 where not valid.
     """
-    size = scores.shape[0]
-    if valid is None:
-        valid = torch.ones_like(scores, dtype=torch.bool)
-    if size == 0 or k == 0:
+    if scores.shape[0] == 0 or k == 0:
         return torch.zeros_like(scores)
-    top = torch.where(valid, scores, 0).amax()
-    share = torch.where(top > 0, scores / torch.where(top > 0, top, 1), 1.0).clamp_min(_FLOOR)
-    share = torch.where(valid, share, 0)
-    ordered = share.sort(descending=True).values
-    tail = ordered.flip(0).cumsum(0).flip(0)  # tail[t]: sum of all but the t largest
-    capped = torch.arange(size, device=scores.device)
-    factor = (k - capped) / tail.clamp_min(torch.finfo(scores.dtype).tiny)
-    fits = (ordered * factor <= 1 + 1e-12) & (capped < k)
-    fits = fits | (capped == k - 1)  # at the latest all but one of the k are sure
-    first = fits.to(torch.int8).argmax()
-    return torch.where(valid, (share * factor[first]).clamp_max(1.0), 0)
+    present = scores if valid is None else torch.where(valid, scores, 0)
+    share = (present / present.amax()).nan_to_num(1.0).clamp_min(_FLOOR)  # all 0: all the same
+    share = share if valid is None else torch.where(valid, share, 0)
+    # With the t largest sure, the others share k - t places: c = (k - t) / (sum of the others). The t that fits is
+    # the one with the largest c: c grows while the next row would still get more than 1, and falls from there on.
+    sums = share.sort().values.cumsum(0)[-k:]
+    places = torch.arange(1, k + 1, dtype=scores.dtype, device=scores.device)
+    factor = (places / sums.clamp_min(torch.finfo(scores.dtype).tiny)).amax()
+    return (share * factor).clamp_max(1.0)
 
 
 def systematic_draw(
@@ -65,15 +60,14 @@ def systematic_draw(
     size = probabilities.shape[0]
     if size == 0 or k == 0:
         return torch.empty(0, dtype=torch.int64, device=probabilities.device)
-    walked = probabilities if order is None else probabilities[order]
+    walked = probabilities if order is None else probabilities.take(order)
     reach = walked.cumsum(0)
     reach = reach * (k / reach[-1])
     steps = (reach + start).floor()
-    previous = torch.cat((torch.zeros_like(steps[:1]), steps[:-1]))
-    crossed = (steps - previous).clamp(0, 1)
-    crossed = torch.where(walked >= 1, 1, crossed)  # sure rows stay sure where sums are rounded
+    crossed = torch.cat((steps[:1], steps[1:] - steps[:-1])).clamp(0, 1)
+    crossed = torch.maximum(crossed, walked.floor())  # sure rows stay sure where sums are rounded
     chosen = (2 * crossed + walked).sort(descending=True, stable=True).indices[:k]
-    return (chosen if order is None else order[chosen]).sort().values
+    return (chosen if order is None else order.take(chosen)).sort().values
 
 
 def sample_weights(probabilities: Float[Tensor, " k"], exponent: float = 1.0) -> Float[Tensor, " k"]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from itertools import islice
 from typing import Literal, get_args
 
 import torch
@@ -121,29 +119,11 @@ def quota_slots(weights: Float[Tensor, " m"], k: int) -> Int[Tensor, " m"]:
 
     Remainders that differ by less than ``1e-9`` or so tie, and ties go by position.
     """
-    if _host_is_free(weights):
-        return torch.tensor(_slots(weights.tolist(), k), dtype=torch.int64)
     exact = weights * (k / weights.sum())
     whole = (exact + _SAME).floor()
     left = k - whole.sum()
     order = ((exact - whole) / _SAME).round().sort(descending=True, stable=True).indices
     return (whole + (order.argsort() < left)).to(torch.int64)
-
-
-def _slots(weights: list[float], k: int) -> list[int]:
-    """`quota_slots` number by number."""
-    total = math.fsum(weights)
-    exact = [weight * (k / total) for weight in weights]
-    whole = [math.floor(share + _SAME) for share in exact]
-    left = k - sum(whole)
-    remainders = [round((share - slots) / _SAME) for share, slots in zip(exact, whole, strict=True)]
-    first = set(sorted(range(len(weights)), key=lambda i: -remainders[i])[:left])
-    return [slots + (i in first) for i, slots in enumerate(whole)]
-
-
-def _host_is_free(values: Tensor) -> bool:
-    """Whether values can be read without waiting or breaking a graph; plain Python is then faster for a few of them."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def quota_select(order: Int[Tensor, "m b"], slots: Int[Tensor, " m"], k: int) -> Int[Tensor, " k"]:
@@ -157,22 +137,6 @@ def quota_select(order: Int[Tensor, "m b"], slots: Int[Tensor, " m"], k: int) ->
     Returns:
         Rows kept, in the order of the batch, shape ``[k]``.
     """
-    if _host_is_free(order):
-        return _walk(order, slots)
-    return _sweep(order, slots, k)
-
-
-def _walk(order: Tensor, slots: Tensor) -> Tensor:
-    """`quota_select` row by row: faster where reading values is free."""
-    taken: set[int] = set()
-    for row, count in zip(order.tolist(), slots.tolist(), strict=True):
-        wanted = (i for i in row if i not in taken)
-        taken.update(list(islice(wanted, count)))
-    return torch.tensor(sorted(taken), dtype=torch.int64)
-
-
-def _sweep(order: Tensor, slots: Tensor, k: int) -> Tensor:
-    """`quota_select` without a look at a value, in fixed shapes."""
     free = torch.ones(order.shape[-1], dtype=torch.bool, device=order.device)
     for row, count in zip(order, slots, strict=True):
         known = free[row]

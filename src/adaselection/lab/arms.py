@@ -46,11 +46,13 @@ class Arm:
         name: As on the command line.
         summary: One line.
         build: Makes the policy from a rate, a seed and the options; None where every row is trained on.
+        mixes: Whether it mixes methods and so takes the options.
     """
 
     name: str
     summary: str
     build: Build | None
+    mixes: bool = False
 
 
 def _single(method: str) -> Build:
@@ -67,9 +69,14 @@ def arms() -> dict[str, Arm]:
         Arm("full", "every row, all epochs: the run that the others want to be cheaper than", None),
         Arm("uniform_budget", "every row, fewer epochs, schedule fitted to the budget: the opponent", None),
         Arm("uniform_rate", "random rows of each batch at the same rate, no scoring", _single("uniform")),
-        Arm("placebo", "AdaSelection with random method weights", _mixture(weighting="placebo")),
-        Arm("adaselection", "AdaSelection as it is by default, or as the options say", _mixture()),
-        Arm("adaselection_paper", "AdaSelection in the paper's reading of every equation", _mixture(replicate="paper")),
+        Arm("placebo", "AdaSelection with random method weights", _mixture(weighting="placebo"), True),
+        Arm("adaselection", "AdaSelection as it is by default, or as the options say", _mixture(), True),
+        Arm(
+            "adaselection_paper",
+            "AdaSelection in the paper's reading of every equation",
+            _mixture(replicate="paper"),
+            True,
+        ),
     ]
     rows += [Arm(name, f"alone: {method_info(name).summary}", _single(name)) for name in methods() if name != "uniform"]
     return {row.name: row for row in rows}

@@ -10,15 +10,27 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from adaselection import method_info, methods
 from adaselection.lab.arms import arms as all_arms
-from adaselection.lab.options import Options, Preset, Threads, numbers, set_threads, words
+from adaselection.lab.options import (
+    DataDir,
+    Folder,
+    Jobs,
+    Options,
+    Preset,
+    TaskName,
+    Threads,
+    at_least_one,
+    flag,
+    numbers,
+    set_threads,
+    words,
+)
 from adaselection.lab.spec import RunSpec, Split
 from adaselection.lab.store import RecordStore
 
-Folder = Annotated[Path, arg(help="folder of the records")]
 _ARMS = "full,uniform_budget,adaselection,big_loss"
 
 
@@ -58,13 +70,13 @@ class Methods:
 class Run(Options):
     """Train one arm with a live view and write its record."""
 
-    task: Positional[str]
-    method: Annotated[str, arg(help="an arm of `adaselection methods`")] = "adaselection"
-    rate: Annotated[float, arg(help="share of the rows to keep, in (0, 1]")] = 0.3
-    budget: Annotated[float, arg(help="share of the full run's forward and backward work")] = 1.0
-    seed: Annotated[int, arg(help="of weights, data order, augmentation and selection")] = 0
-    learning_rate: Annotated[float | None, arg(help="the preset's if left out")] = None
-    split: Annotated[Split, arg(help="what to judge on; validation for tuning")] = "test"
+    task: TaskName
+    method: Annotated[str, flag("ARM", "an arm of `adaselection methods`")] = "adaselection"
+    rate: Annotated[float, flag("RATE", "share of the rows to keep, in (0, 1]")] = 0.3
+    budget: Annotated[float, flag("SHARE", "share of the full run's forward and backward work")] = 1.0
+    seed: Annotated[int, flag("N", "of weights, data order, augmentation and selection")] = 0
+    learning_rate: Annotated[float | None, flag("RATE", "the preset's if left out")] = None
+    split: Annotated[Split, flag("{test,validation}", "what to judge on; validation for tuning")] = "test"
     out: Folder = Path("runs")
 
     def do(self, console: Console) -> None:
@@ -93,13 +105,13 @@ class Run(Options):
 class Compare(Options):
     """Compare arms at equal cost over seeds; goes on where a killed comparison stopped."""
 
-    task: Positional[str]
-    arms: Annotated[str, arg(help="comma-separated arms")] = _ARMS
-    rates: Annotated[str, arg(help="comma-separated sampling rates")] = "0.3"
-    budgets: Annotated[str, arg(help="comma-separated shares of the full run's work")] = "0.5"
-    seeds: Annotated[int, arg(help="number of seeds, 0 to N - 1")] = 5
-    learning_rate: Annotated[float | None, arg(help="for all arms; else the tuned one, else the preset's")] = None
-    jobs: Annotated[int, arg(help="runs at the same time; seconds only count with 1")] = 1
+    task: TaskName
+    arms: Annotated[str, flag("A,B", "comma-separated arms")] = _ARMS
+    rates: Annotated[str, flag("X,Y", "comma-separated sampling rates")] = "0.3"
+    budgets: Annotated[str, flag("X,Y", "comma-separated shares of the full run's work")] = "0.5"
+    seeds: Annotated[int, flag("N", "number of seeds, 0 to N - 1")] = 5
+    learning_rate: Annotated[float | None, flag("RATE", "for all arms; else the tuned one, else the preset's")] = None
+    jobs: Jobs = 1
     out: Folder = Path("results")
 
     def do(self, console: Console) -> None:
@@ -118,13 +130,13 @@ class Compare(Options):
 class Tune(Options):
     """Try learning rates on a validation split; `compare` with the same folder then takes the best of each arm."""
 
-    task: Positional[str]
-    learning_rates: Annotated[str, arg(help="comma-separated candidates, the same for every arm")]
-    arms: Annotated[str, arg(help="comma-separated arms")] = _ARMS
-    rate: Annotated[float, arg(help="sampling rate of the trials")] = 0.3
-    budget: Annotated[float, arg(help="budget of the trials")] = 0.5
-    seeds: Annotated[int, arg(help="number of seeds, from 1000 on, so that no trial is used again")] = 1
-    jobs: Annotated[int, arg(help="runs at the same time")] = 1
+    task: TaskName
+    learning_rates: Annotated[str, flag("X,Y", "comma-separated candidates, the same for every arm")]
+    arms: Annotated[str, flag("A,B", "comma-separated arms")] = _ARMS
+    rate: Annotated[float, flag("RATE", "sampling rate of the trials")] = 0.3
+    budget: Annotated[float, flag("SHARE", "budget of the trials")] = 0.5
+    seeds: Annotated[int, flag("N", "number of seeds, from 1000 on, so that no trial is used again")] = 1
+    jobs: Jobs = 1
     out: Folder = Path("results")
 
     def do(self, console: Console) -> None:
@@ -152,8 +164,8 @@ class Tune(Options):
 class Report:
     """Write one self-contained HTML file about all records of a folder."""
 
-    folder: Positional[Path]
-    output: Annotated[Path, arg(aliases=["-o"], help="the file to write")] = Path("report.html")
+    folder: Positional[Folder]
+    output: Annotated[Path, flag("FILE", "the file to write", aliases=["-o"])] = Path("report.html")
 
     def do(self, console: Console) -> None:
         """Write the file and print its path."""
@@ -166,18 +178,19 @@ class Report:
 class Profile:
     """Measure forward, step, loading and selection on this machine, and say what selection can gain here."""
 
-    task: Positional[str]
+    task: TaskName
     preset: Preset = "cpu"
-    data_dir: Annotated[Path | None, arg(help="where to look for data files first")] = None
+    data_dir: DataDir = None
     threads: Threads = None
-    repeats: Annotated[int, arg(help="batches of each part")] = 15
+    repeats: Annotated[int, flag("N", "batches of each part")] = 15
 
     def do(self, console: Console) -> None:
         """Measure, and print two tables and what they mean."""
         from adaselection.lab.profile import RATES, measure
 
         set_threads(self.threads)
-        found = measure(RunSpec(self.task, preset=self.preset, data_dir=self.data_dir), self.repeats)
+        spec = RunSpec(self.task, preset=self.preset, data_dir=self.data_dir)
+        found = measure(spec, at_least_one("repeats", self.repeats))
         table = _list("one batch", "ms")
         table.add_row(f"load {found.batch_size} rows", f"{found.load:.2f}")
         table.add_row("score them (forward, no gradient)", f"{found.forward:.2f}")
@@ -211,7 +224,8 @@ def _do_all(specs: Sequence[RunSpec], store: RecordStore, jobs: int, console: Co
             records.append(done.found())
     for study in summarise(records):
         console.print(terminal_table(study, console.width))
-        console.print(Text(verdict(study).sentence))
+        console.print()
+        console.print(Text(verdict(study).sentence, style="bold"))
 
 
 def _list(*headers: str) -> Table:

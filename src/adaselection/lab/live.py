@@ -16,7 +16,7 @@ from adaselection.lab.grid import Due
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.training import Progress as StepProgress
 from adaselection.lab.training import Show
-from adaselection.lab.wording import measure
+from adaselection.lab.wording import measure, seconds
 
 _BAR = 24
 
@@ -41,7 +41,7 @@ def facts(report: Report, loss: float) -> Table:
     for method, weight in report.weights.items():
         if len(report.weights) > 1:
             table.add_row(method, Text.assemble(bar(weight), f" {weight:.3f}"))
-    table.add_row("kept", f"{report.kept or 0:.1%} of {report.loaded} loaded, {report.scored} scored")
+    table.add_row("kept", f"{report.kept or 0:.1%} of {report.loaded:,} loaded, {report.scored:,} scored")
     table.add_row("seconds", "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items()))
     return table
 
@@ -62,6 +62,7 @@ class RunView:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
+            speed_estimate_period=1e6,  # runs may take hours each
         )
         self._all = self._runs.add_task("runs", total=runs, visible=runs > 1)
         self._now = self._runs.add_task("", total=None, visible=False)
@@ -100,9 +101,12 @@ class RunView:
         self._runs.advance(self._all)
         self._live.update(self._view())
         record = run.found()
-        line = f"{describe(run.spec)}: {record.result.metric} {measure(record.result.value, record.result.unit, 4)}"
-        seconds = f"  {record.seconds.total:.1f} s" if run.fresh else "  (had its record)"
-        self._console.print(Text(line + seconds), style=None if run.fresh else "dim", soft_wrap=True)
+        value, unit = record.result.value, record.result.unit
+        result = "diverged" if value is None else measure(value, unit, 2 if unit == "%" else 4)
+        shared = "" if record.environment.exclusive else ", machine shared"
+        note = f"{seconds(record.seconds.total)} s{shared}" if run.fresh else "(had its record)"
+        line = Text(f"{describe(run.spec)}: {record.result.metric} {result}  {note}")
+        self._console.print(line, style=None if run.fresh else "dim", soft_wrap=True)
 
     def _view(self) -> Group:
         return Group(self._runs, self._facts)

@@ -27,6 +27,10 @@ class DamagedRecordError(AdaSelectionError, ValueError):
         self.reason = reason
         super().__init__(f"{self.source or 'record'}: {reason}")
 
+    def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str | None, str]]:
+        """Let it come back whole from the process of a run."""
+        return type(self), (self.source, self.reason)
+
 
 @dataclass(frozen=True)
 class Config:

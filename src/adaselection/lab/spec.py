@@ -11,7 +11,7 @@ from adaselection import Policy
 from adaselection.errors import ArgumentError
 from adaselection.lab.arms import Arm, PolicyOptions, get_arm
 from adaselection.lab.record import Config
-from adaselection.lab.tasks import Preset, Task, get_task
+from adaselection.lab.tasks import LoadOptions, Preset, Task, get_task
 
 Split = Literal["test", "validation"]
 FULL_STEP = 3  # units of a training step on one sample: forward 1, backward 2
@@ -56,10 +56,14 @@ class RunSpec:
             raise ArgumentError(f"budget {self.budget:g} is outside (0, 10]: it is a share of the full run's units.")
         if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ArgumentError(f"learning rate {self.learning_rate:g} must be above 0.")
+        LoadOptions(self.seed, self.label_noise)  # refuses a share outside [0, 1)
         if self.label_noise and self.get_task().kind != "classification":
             raise ArgumentError(f"task {self.task} has no labels to make wrong; leave --label-noise out.")
-        if self.seed < 0:
-            raise ArgumentError(f"seed {self.seed} must be at least 0.")
+        if not 0 <= self.seed < 2**63:
+            raise ArgumentError(f"seed {self.seed} is outside [0, 2**63).")
+        if self.options.given() and not self.arm().mixes:
+            flags = ", ".join(f"--{name}" for name in self.options.given())
+            raise ArgumentError(f"{flags}: only arms that mix methods take this; {self.method} does not. Leave it out.")
         self.policy()
 
     def get_task(self) -> Task:
@@ -115,13 +119,19 @@ class RunSpec:
         """The command that does this run again."""
         parts = [f"adaselection run {self.task} --preset {self.preset} --method {self.arm().name}"]
         if self.arm().build is not None:
-            parts.append(f"--rate {self.rate:g}")
-        parts += [f"--budget {self.effective_budget:g} --seed {self.seed}"]
-        parts += [f"--learning-rate {self.effective_learning_rate:g}"]
+            parts.append(f"--rate {_exact(self.rate)}")
+        parts += [f"--budget {_exact(self.effective_budget)} --seed {self.seed}"]
+        parts += [f"--learning-rate {_exact(self.effective_learning_rate)}"]
         if self.label_noise:
-            parts.append(f"--label-noise {self.label_noise:g}")
+            parts.append(f"--label-noise {_exact(self.label_noise)}")
         if self.split == "validation":
             parts.append("--split validation")
         for name, value in self.options.given().items():
             parts.append(f"--{name} {','.join(value) if isinstance(value, tuple) else value}")
         return " ".join(parts)
+
+
+def _exact(value: float) -> str:
+    """The shortest text that is read back as this very number: another number would be another run."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))

@@ -36,10 +36,14 @@ class StoreError(AdaSelectionError, RuntimeError):
     """The results folder cannot be used. The message names the path, the reason and the fix."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        self.path = path
+        self.path, self.error = path, error
         reason = error.strerror or str(error)
         fix = _FIXES.get(error.errno or 0, "name another folder")
         super().__init__(f"cannot write {path}: {reason}. Fix: {fix}.")
+
+    def __reduce__(self) -> tuple[type[StoreError], tuple[Path, OSError]]:
+        """Let it come back whole from the process of a run."""
+        return type(self), (self.path, self.error)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,9 @@ class Trace:
             return None
         seen, kept = np.concatenate(self._seen), np.concatenate(self._kept)
         seen, kept = seen[np.isfinite(seen)], kept[np.isfinite(kept)]
-        low, high = -_round_up(-float(seen.min())), _round_up(float(np.quantile(seen, 0.99)))
+        if not seen.size:
+            return None
+        low, high = 0.0 - _round_up(-float(seen.min())), _round_up(float(np.quantile(seen, 0.99)))
         if not high > low:
             return None
         edges = np.linspace(low, high, BINS + 1)

@@ -1,0 +1,115 @@
+"""Two processes: rows apart, counts and weights together."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHILD = """
+import json, os, sys, torch
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, DistributedSampler
+from adaselection import AdaSelection, SelectiveLoader
+from adaselection.errors import ShardingError
+from core.parts import CE, Trainer, data, net
+
+dist.init_process_group("gloo")
+rank, said = dist.get_rank(), []
+torch.manual_seed(4)
+model = DistributedDataParallel(net())
+policy = AdaSelection(rate=0.3, half_life=3, seed=1)
+rows = data(150)
+
+def wrap(loader):
+    return SelectiveLoader(loader, policy, model=model, loss_fn=CE, surplus="carry")
+
+loaders = [DataLoader(rows, batch_size=16), DataLoader(rows, batch_size=16, shuffle=True)]
+for loader in loaders:
+    try:
+        wrap(loader)
+    except ShardingError as error:
+        said.append(str(error))
+sampler = DistributedSampler(rows, seed=3)
+loader = wrap(DataLoader(rows, batch_size=16, sampler=sampler))
+trainer, lengths, weights = Trainer(loader, model), [], []
+for number in range(3):
+    loader.set_epoch(number)
+    lengths.append(len(loader))
+    for batch in loader:
+        trainer.step(batch)
+        weights.append([value.hex() for value in policy.weights.values()])
+state = [float(p.detach().double().sum()).hex() for p in model.parameters()]
+epochs = loader.state_dict()["generators"]["epochs"]
+with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
+    json.dump({"said": said, "lengths": lengths, "weights": weights, "seen": trainer.seen, "state": state,
+               "epochs": epochs, "scale": float(policy._state.scale).hex()}, file)
+dist.destroy_process_group()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What two processes that train together had to say."""
+    folder, port = tmp_path_factory.mktemp("ranks"), str(free_port())
+    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
+    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(folder)],
+            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        errors = [child.communicate(timeout=60)[1] for child in children]
+    finally:
+        for child in children:
+            child.kill()
+    assert [child.returncode for child in children] == [0, 0], errors
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_a_loader_that_is_not_split_is_refused_on_every_rank(ranks: list[Any]) -> None:
+    for rank in ranks:
+        assert len(rank["said"]) == 2
+        assert "SequentialSampler gives each of them all rows" in rank["said"][0]
+        assert "RandomSampler" in rank["said"][1]
+        assert all("sampler=torch.utils.data.DistributedSampler(dataset)" in text for text in rank["said"])
+
+
+def test_as_many_batches_on_every_rank(ranks: list[Any]) -> None:
+    one, two = ranks
+    assert one["lengths"] == two["lengths"]
+    assert sum(one["lengths"]) == len(one["seen"]) == len(two["seen"]) > 3
+    assert {len(rows) for rank in ranks for rows, _ in rank["seen"]} == {16}
+
+
+def test_the_rows_are_apart(ranks: list[Any]) -> None:
+    first_passes = [{row for rows, _ in rank["seen"][: rank["lengths"][0]] for row in rows} for rank in ranks]
+    assert min(map(len, first_passes)) >= 16
+    assert not first_passes[0] & first_passes[1]
+    assert ranks[0]["epochs"] == [2]
+
+
+def test_the_weights_are_the_same_bit_for_bit_though_the_losses_differ(ranks: list[Any]) -> None:
+    one, two = ranks
+    assert [loss for _, loss in one["seen"]] != [loss for _, loss in two["seen"]]
+    assert one["weights"] == two["weights"]
+    assert one["scale"] == two["scale"]
+    assert len({tuple(weights) for weights in one["weights"]}) > 3
+    assert one["state"] == two["state"]  # and so are the models
