@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def unchecked() -> Iterator[None]:
-    """No shape and type checks, so that input of the wrong type reaches the library's own checks as it does at users'."""
+    """No shape and type checks, so that wrong input reaches the library's own checks, as at users'."""
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         yield

@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from adaselection import AdaSelection, Policy, Signals, SingleMethod
 from adaselection.functional import ADABOOST_READINGS, IMPORTANCES
-from adaselection.functional import selection as rows
 from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, step
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -37,11 +36,6 @@ class NoWaiting(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture
-def accelerator(monkeypatch: pytest.MonkeyPatch, unchecked: None) -> None:
-    monkeypatch.setattr(rows, "_host_is_free", lambda values: False)
-
-
 def signals(size: int, bad: bool) -> Signals:
     losses, norms = torch.rand(2, size)
     if bad:
@@ -62,14 +56,21 @@ def run(policy: Policy, size: int, bad: bool) -> None:
 
 def test_the_stand_in_notices_what_waits() -> None:
     x = torch.rand(4)
-    for waits in (lambda: x.sum().item(), lambda: x[x > 0.5], lambda: bool(x.any()), lambda: torch.tensor(1.0), x.nonzero):
+    for waits in (
+        lambda: x.sum().item(),
+        lambda: x[x > 0.5],
+        lambda: bool(x.any()),
+        lambda: torch.tensor(1.0),
+        x.nonzero,
+    ):
         with pytest.raises(AssertionError, match="waits"), NoWaiting():
             waits()
+    policy = AdaSelection()
     with pytest.raises(AssertionError, match="waits"), NoWaiting():
-        rows.quota_slots(x, 3)  # the way for the CPU reads values
+        step(policy._recipe, policy._state, Signals(x), policy._draw(4), 2, clean=True)  # the way for the CPU
 
 
-@pytest.mark.usefixtures("accelerator")
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_no_setting_waits(choice: Any, weighting: Any) -> None:
@@ -81,7 +82,7 @@ def test_no_setting_waits(choice: Any, weighting: Any) -> None:
         run(policy, 40, bad=True)
 
 
-@pytest.mark.usefixtures("accelerator")
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", SEVEN)
 def test_no_method_waits(name: str) -> None:
     for reading in (None, *ADABOOST_READINGS):

@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import json, os, sys, torch
@@ -60,12 +58,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+def ranks(folder: Path) -> list[Any]:
     """What two processes that train together had to say."""
-    folder, port = tmp_path_factory.mktemp("ranks"), str(free_port())
     paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
-    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     children = [
         subprocess.Popen(
             [sys.executable, "-c", CHILD, str(folder)],
@@ -84,32 +80,26 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
-def test_a_loader_that_is_not_split_is_refused_on_every_rank(ranks: list[Any]) -> None:
-    for rank in ranks:
+def test_two_ranks_train_on_different_rows_with_the_same_weights(tmp_path: Path) -> None:
+    one, two = both = ranks(tmp_path)
+    # a loader that is not split is refused on every rank, and nobody hangs
+    for rank in both:
         assert len(rank["said"]) == 2
         assert "SequentialSampler gives each of them all rows" in rank["said"][0]
         assert "RandomSampler" in rank["said"][1]
         assert all("sampler=torch.utils.data.DistributedSampler(dataset)" in text for text in rank["said"])
-
-
-def test_as_many_batches_on_every_rank(ranks: list[Any]) -> None:
-    one, two = ranks
+    # as many full batches on every rank
     assert one["lengths"] == two["lengths"]
     assert sum(one["lengths"]) == len(one["seen"]) == len(two["seen"]) > 3
-    assert {len(rows) for rank in ranks for rows, _ in rank["seen"]} == {16}
-
-
-def test_the_rows_are_apart(ranks: list[Any]) -> None:
-    first_passes = [{row for rows, _ in rank["seen"][: rank["lengths"][0]] for row in rows} for rank in ranks]
+    assert {len(rows) for rank in both for rows, _ in rank["seen"]} == {16}
+    # of rows that no other rank has
+    first_passes = [{row for rows, _ in rank["seen"][: rank["lengths"][0]] for row in rows} for rank in both]
     assert min(map(len, first_passes)) >= 16
     assert not first_passes[0] & first_passes[1]
-    assert ranks[0]["epochs"] == [2]
-
-
-def test_the_weights_are_the_same_bit_for_bit_though_the_losses_differ(ranks: list[Any]) -> None:
-    one, two = ranks
+    assert one["epochs"] == [2]
+    # weights of the methods are bit-equal though the losses are not, and so are the models
     assert [loss for _, loss in one["seen"]] != [loss for _, loss in two["seen"]]
     assert one["weights"] == two["weights"]
     assert one["scale"] == two["scale"]
     assert len({tuple(weights) for weights in one["weights"]}) > 3
-    assert one["state"] == two["state"]  # and so are the models
+    assert one["state"] == two["state"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from adaselection import AdaSelection, SelectiveLoader, Selection, Signals, SingleMethod, methods
+from adaselection import AdaSelection, Selection, SelectiveLoader, Signals, SingleMethod, methods
 from adaselection.errors import AdaSelectionError, ArgumentError, BatchStructureError, LossShapeError
 from core.parts import CE, Trainer, data, ids, net, selective
 
@@ -72,7 +72,6 @@ def test_rows_losses_and_weights_are_those_of_a_plain_loop(options: dict[str, An
     torch.manual_seed(6)
     assert trainer.seen == slow_run(loop_policy, other, **options)
     assert policy.weights == loop_policy.weights
-    assert len({tuple(rows) for rows, _ in trainer.seen}) > 1
 
 
 class Recording:
@@ -134,7 +133,6 @@ def test_every_row_is_scored_once_a_pass_with_the_weights_of_its_fill() -> None:
         fill = versions[4 * number :]
         assert all(torch.equal(fill[0], other) for other in fill)  # 4 windows fill one batch
     assert not torch.equal(versions[0], versions[4])
-    assert len(trainer.seen) == 3
 
 
 def test_on_select_sees_what_was_chosen() -> None:

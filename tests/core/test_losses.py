@@ -156,7 +156,7 @@ def test_grad_norms_need_one_output() -> None:
     loss = lambda outputs, targets: nnf.cross_entropy(outputs[0], targets, reduction="none")  # noqa: E731
     batch = (torch.randn(3, 4), torch.randint(0, 2, (3,)))
     assert ModelScorer(Two(4, 2), loss)(batch).losses.shape == (3,)
-    with pytest.raises(LossShapeError, match="returned tuple.*score="):
+    with pytest.raises(LossShapeError, match=r"returned tuple.*score="):
         ModelScorer(Two(4, 2), loss, grad_norms=True)(batch)
 
 
@@ -191,7 +191,9 @@ def test_labelled_mappings() -> None:
     signals = ModelScorer(model)({"input_ids": ids, "labels": labels})
     assert torch.allclose(signals.losses, nnf.cross_entropy(model(ids).logits, labels, reduction="none"))
     assert signals.kind == "cross_entropy"
-    padded = ids.masked_fill(torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1] * 6, [1, 0, 0, 0, 0, 0]]).bool(), -100)
+    padded = ids.masked_fill(
+        torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1] * 6, [1, 0, 0, 0, 0, 0]]).bool(), -100
+    )
     for kind in (ToyForCausalLM, ToyForTokenClassification):
         model, shift = kind(), kind is ToyForCausalLM
         losses = ModelScorer(model)({"input_ids": ids, "labels": padded}).losses

@@ -43,8 +43,7 @@ def test_below_zero_the_papers_rule_starves_small_loss_instead(seed: int) -> Non
     assert weights(AdaSelection(replicate="paper", beta=-0.5, seed=seed), seed, 80)[-1] < 0.05
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_default_gives_noise_no_majority(seed: int) -> None:
-    seen = weights(AdaSelection(seed=seed), seed, 2000)
+def test_the_default_gives_noise_no_majority() -> None:
+    seen = weights(AdaSelection(), 0, 2000)
     assert max(seen) < 0.6
     assert min(seen) > 0.05

@@ -100,7 +100,7 @@ def test_selecting_takes_no_gradient_and_changes_no_input() -> None:
     kept = losses.detach().clone()
     chosen = AdaSelection(SEVEN[1:3], 0.5, choice="draw").select(losses)
     assert losses.requires_grad
-    assert not (chosen.scores.requires_grad or chosen.sample_weights.requires_grad)
+    assert not any(part.requires_grad for part in (chosen.scores, chosen.sample_weights))
     assert torch.equal(losses.detach(), kept)
     losses[chosen.indices].sum().backward()
 
@@ -189,7 +189,7 @@ def test_a_draw_keeps_each_row_as_often_as_it_says() -> None:
         ("big_loss", "small_loss"), 0.3, choice="draw", weighting="fixed", weight_exponent=1.0, importance="rank"
     )
     losses = torch.tensor([3.0, 0.1, 0.5, 1.2, 9.0, 2.0, 0.7, 0.3, 1.0, 4.0])
-    count, kept, rounds = torch.zeros(10), torch.zeros(10, dtype=torch.float64), 2000
+    count, kept, rounds = torch.zeros(10), torch.zeros(10, dtype=torch.float64), 1000
     for _ in range(rounds):
         chosen = policy.select(losses)
         count[chosen.indices] += 1
@@ -199,7 +199,7 @@ def test_a_draw_keeps_each_row_as_often_as_it_says() -> None:
     assert chances.sum().item() == pytest.approx(3)
     spread = (chances * (1 - chances) / rounds).sqrt()
     assert ((count / rounds - chances).abs() < 4.5 * spread).all()
-    assert torch.allclose(kept / rounds, torch.ones(10, dtype=torch.float64), atol=0.25)  # Horvitz-Thompson
+    assert torch.allclose(kept / rounds, torch.ones(10, dtype=torch.float64), atol=0.35)  # Horvitz-Thompson
 
 
 def test_placebo_weights_move_and_do_not_look_at_losses() -> None:

@@ -49,7 +49,10 @@ NAN, INF = math.nan, math.inf
         ({"curriculum_power": INF}, "curriculum_power must be a finite number"),
         ({"curriculum_batches": 0}, "curriculum_batches must be a whole number of at least 1"),
         ({"max_nonfinite": -0.1}, "max_nonfinite=-0.1 is outside"),
-        ({"weight_exponent": 0.5, "choice": "quota"}, "weight_exponent=0.5 needs known inclusion probabilities.*choice=\"draw\""),
+        (
+            {"weight_exponent": 0.5, "choice": "quota"},
+            'weight_exponent=0.5 needs known inclusion probabilities.*choice="draw"',
+        ),
         ({"weight_exponent": 0.5, "replicate": "paper"}, "weight_exponent=0.5 needs known"),
         ({"weight_exponent": 2, "choice": "draw"}, "weight_exponent=2 is outside"),
         ({"seed": -1}, r"seed must be a whole number from 0"),

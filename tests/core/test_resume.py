@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
+    Dataset,
     DistributedSampler,
     IterableDataset,
     RandomSampler,
@@ -175,6 +176,22 @@ def test_lists_of_batches() -> None:
 def test_loaders_that_keep_their_own_place(options: dict[str, Any]) -> None:
     batches = list(DataLoader(data(ROWS), batch_size=SIZE))
     check(lambda: Stateful(batches), options, [1, 2, 3, 5, 6, 8])
+
+
+class Noisy(Dataset[Any]):
+    """Rows with noise from the global generator."""
+
+    def __len__(self) -> int:
+        return ROWS
+
+    def __getitem__(self, index: int) -> Any:
+        x, y = data(ROWS)[index]
+        return x + torch.rand(1) / 2, y
+
+
+def test_noise_from_the_global_generator_goes_on_too() -> None:
+    options = {"surplus": "flush", "batch_size": 2, "rate": 0.5}
+    check(lambda: DataLoader(Noisy(), batch_size=SIZE, shuffle=True), options, [1, 2, 4])
 
 
 class Stream(IterableDataset[Any]):

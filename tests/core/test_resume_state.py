@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ from torch.utils.data import DataLoader
 
 from adaselection import AdaSelection, SelectiveLoader, SingleMethod
 from adaselection.errors import BatchStructureError, StateError
-from core.parts import CE, Stateful, Trainer, data, net, selective
+from core.parts import CE, Stateful, data, net, selective
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def running(policy: Any = None, **options: Any) -> SelectiveLoader:
     """A loader in the middle of its first pass, with rows that wait."""
-    loader = selective(75, 16, policy or AdaSelection(rate=0.5), **({"surplus": "carry"} | options))
+    loader = selective(75, 16, policy or AdaSelection(rate=0.6), **({"surplus": "carry"} | options))
     next(iter(loader))
     return loader
 
@@ -59,20 +60,20 @@ def test_a_state_holds_plain_values_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (lambda: running(AdaSelection(rate=0.6)), "rate=0.6"),
-        (lambda: running(AdaSelection(("uniform", "big_loss"), 0.5)), "methods="),
-        (lambda: running(SingleMethod("uniform", 0.5)), "policy='SingleMethod'"),
+        (lambda: running(AdaSelection(rate=0.5)), "rate=0.5"),
+        (lambda: running(AdaSelection(("uniform", "big_loss"), 0.6)), "methods="),
+        (lambda: running(SingleMethod("uniform", 0.6)), "policy='SingleMethod'"),
         (lambda: running(surplus="flush"), "'surplus': 'flush'"),
         (lambda: running(window=2), "'window': 2"),
         (lambda: running(warmup=1), "'warmup': 1"),
         (lambda: running(update="every_batch"), "'update': 'every_batch'"),
         (lambda: running(batch_size=8), "'batch_size': 8"),
-        (lambda: selective(75, 8, AdaSelection(rate=0.5), surplus="carry", batch_size=16), "'incoming_batches': 10"),
-        (lambda: selective(74, 16, AdaSelection(rate=0.5), surplus="carry"), "'incoming_rows': 74"),
+        (lambda: selective(75, 8, AdaSelection(rate=0.6), surplus="carry", batch_size=16), "'incoming_batches': 10"),
+        (lambda: selective(74, 16, AdaSelection(rate=0.6), surplus="carry"), "'incoming_rows': 74"),
         (
             lambda: SelectiveLoader(
                 Stateful(list(DataLoader(data(75), batch_size=16))),
-                AdaSelection(rate=0.5),
+                AdaSelection(rate=0.6),
                 model=net(),
                 loss_fn=CE,
                 surplus="carry",
@@ -93,9 +94,10 @@ def test_states_of_another_set_up_are_refused_and_change_nothing(other: Any, wor
     assert len(rest) > 0
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("damage", ["version", "place", "position", "parts", "counts", "weights"])
 def test_damaged_states_are_refused_and_change_nothing(damage: str) -> None:
-    loader, state = running(), running(AdaSelection(rate=0.5, seed=4)).state_dict()
+    loader, state = running(), running(AdaSelection(rate=0.6, seed=4)).state_dict()
     if damage == "version":
         state["version"] = 0
     elif damage == "place":
@@ -118,7 +120,7 @@ def test_waiting_rows_that_do_not_fit_the_next_batch() -> None:
     state = running().state_dict()
     batches = [(*batch, batch[1]) for batch in DataLoader(data(75), batch_size=16)]
     loader = SelectiveLoader(
-        batches, AdaSelection(rate=0.5), model=net(), score=lambda m, b: CE(m(b[0]), b[1]), surplus="carry"
+        batches, AdaSelection(rate=0.6), model=net(), score=lambda m, b: CE(m(b[0]), b[1]), surplus="carry"
     )
     loader.load_state_dict(state)
     with pytest.raises(BatchStructureError, match="with 3 parts cannot take 2 saved"):
@@ -132,11 +134,17 @@ def test_waiting_strings_come_back_as_they_were(names: Any) -> None:
     def make() -> SelectiveLoader:
         rule = ("first", lambda signals: -torch.arange(len(signals.losses), dtype=torch.float64))
         return SelectiveLoader(
-            batches, SingleMethod(rule, 0.75), model=torch.nn.Linear(4, 1), score=lambda m, b: b[0][:, 0], surplus="flush"
+            batches,
+            SingleMethod(rule, 0.75),
+            model=torch.nn.Linear(4, 1),
+            score=lambda m, b: b[0][:, 0],
+            surplus="flush",
         )
 
     whole = [batch[1] for batch in make()]
-    assert whole == [names(part) for part in (["0a", "0b", "0c", "1a"], ["1b", "1c", "2a", "2b"], ["2c", "3a", "3b", "3c"])]
+    assert whole == [
+        names(part) for part in (["0a", "0b", "0c", "1a"], ["1b", "1c", "2a", "2b"], ["2c", "3a", "3b", "3c"])
+    ]
     first = make()
     got = [next(iter(first))[1]]
     second = make()
@@ -166,36 +174,42 @@ for number in range(passes, 3):
         torch.save(trainer.state() | {"passes": number, "seen": len(trainer.seen)}, folder / "new.pt")
         os.replace(folder / "new.pt", folder / "state.pt")  # what comes after this is lost by a kill
         print(json.dumps(trainer.seen[-1]), flush=True)
+        sys.stdin.readline()
 print(json.dumps(["weights", trainer.loader.policy.weights]), flush=True)
 """
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
     paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
-    )
+    command = [sys.executable, "-c", SCRIPT, str(folder)]
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def lines(process: subprocess.Popen[str]) -> list[Any]:
+    """What a process says until it ends; a line cut off by a kill is no line."""
+    return [json.loads(line) for line in process.communicate(timeout=60)[0].splitlines(True) if line.endswith("\n")]
 
 
 def test_a_process_killed_at_any_moment_goes_on(tmp_path: Path) -> None:
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir()
-    parts.mkdir()
-    expected = [json.loads(line) for line in start(whole).communicate(timeout=60)[0].splitlines()]
-    assert len(expected) > 15
-    process, wanted = start(parts), random.Random(os.urandom(4)).randrange(1, len(expected) - 2)
-    got: list[Any] = []
+    whole, process = start(tmp_path / "whole"), start(tmp_path / "parts", subprocess.PIPE)
+    assert process.stdin is not None
     assert process.stdout is not None
-    while len(got) < wanted:
+    moment = random.Random(os.urandom(8))
+    got: list[Any] = []
+    for _ in range(moment.randrange(1, 15)):
         got.append(json.loads(process.stdout.readline()))
+        process.stdin.write("\n")
+        process.stdin.flush()
+    time.sleep(moment.uniform(0, 0.03))  # somewhere in the next batch: loading, scoring, training, saving
     process.send_signal(signal.SIGKILL)
-    late = process.communicate(timeout=60)[0]
+    got += lines(process)
     assert process.returncode == -signal.SIGKILL
-    got += [json.loads(line) for line in late.splitlines() if line.endswith("]")]
-    saved = torch.load(parts / "state.pt", weights_only=True)["seen"]
+    expected = lines(whole)
+    assert len(expected) > 20
+    saved = torch.load(tmp_path / "parts" / "state.pt", weights_only=True)["seen"]
     assert saved - len(got) in (0, 1)  # the last checkpoint may have lost its line
-    got += [json.loads(line) for line in start(parts).communicate(timeout=60)[0].splitlines()]
-    if len(got) < len(expected):
+    if saved > len(got):
         del expected[saved - 1]
-    assert got == expected
+    assert got + lines(start(tmp_path / "parts")) == expected

@@ -171,7 +171,9 @@ def test_scoring_every_batch_leaves_the_trajectory_bit_equal(mode: Any) -> None:
         assert torch.equal(plain, scored)
 
 
-@pytest.mark.parametrize("given", [lambda m, b: CE(m(b[0]), b[1]), lambda m, b: Signals(CE(m(b[0]), b[1]), kind="other")])
+@pytest.mark.parametrize(
+    "given", [lambda m, b: CE(m(b[0]), b[1]), lambda m, b: Signals(CE(m(b[0]), b[1]), kind="other")]
+)
 def test_score_functions_return_losses_or_signals(given: Any) -> None:
     model, batch = nn.Linear(4, 3), (torch.randn(5, 4), torch.randint(0, 3, (5,)))
     signals = ModelScorer(model, score=given)(batch)

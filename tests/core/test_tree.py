@@ -16,7 +16,7 @@ from torch import Tensor
 from adaselection import tree
 from adaselection.errors import BatchStructureError
 
-Pair = namedtuple("Pair", "x y")  # noqa: PYI024
+Pair = namedtuple("Pair", "x y")
 
 
 @dataclass
@@ -39,7 +39,9 @@ class Frozen:
 class Encoding(UserDict[str, Any]):
     """Like Hugging Face's BatchEncoding: a UserDict with more than its data, whose constructor takes other things."""
 
-    def __init__(self, data: dict[str, Any] | None = None, encoding: Any = None, n_sequences: int | None = None) -> None:
+    def __init__(
+        self, data: dict[str, Any] | None = None, encoding: Any = None, n_sequences: int | None = None
+    ) -> None:
         super().__init__(data)
         self._encodings = encoding
         self._n_sequences = n_sequences
@@ -109,7 +111,9 @@ def same(one: Any, other: Any) -> bool:
     parts, others = tree.children(one), tree.children(other)
     if parts is None:
         return type(one) is type(other) and bool(one == other)
-    return type(one) is type(other) and list(parts) == list(others or {}) and all(same(parts[k], others[k]) for k in parts)
+    return (
+        type(one) is type(other) and list(parts) == list(others or {}) and all(same(parts[k], others[k]) for k in parts)
+    )
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
