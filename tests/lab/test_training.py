@@ -1,7 +1,6 @@
 """One run: its budget is kept to the step, arms are paired, and what it computes is repeatable."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -16,12 +15,12 @@ from adaselection.functional import kept_per_batch
 from adaselection.lab import training
 from adaselection.lab.arms import arms
 from adaselection.lab.record import Record
-from adaselection.lab.tasks import ArrayDataset, Evaluation, get_task
+from adaselection.lab.tasks import ArrayDataset
 from adaselection.lab.training import affordable_steps, train_one
-from lab.smoke import BATCH, EPOCHS, FULL, ROWS, loads, spec, watch_task
+from lab.smoke import BATCH, EPOCHS, FULL, ROWS, spec
 
 SELECTING = [name for name, arm in arms().items() if arm.build]
-SETTINGS = [(0.3, 0.5), (0.1, 0.25), (0.5, 1.0), (0.25, 2.0), (1.0, 0.75)]
+SETTINGS = [(0.3, 0.5), (0.1, 0.25), (1.0, 0.75)]
 
 
 def run(**changes: object) -> Record:
@@ -75,6 +74,7 @@ def test_a_run_uses_its_budget_to_the_step_and_no_more(arm):
     budget=st.floats(0.05, 1.5),
     method=st.sampled_from(["uniform", "big_loss"]),
 )
+@pytest.mark.filterwarnings("ignore:a batch of")
 def test_affordable_steps_is_what_a_real_loader_can_do(rows, batch, epochs, rate, budget, method):
     data = TensorDataset(torch.arange(rows, dtype=torch.float32)[:, None], torch.zeros(rows, 1))
 
@@ -96,6 +96,12 @@ def test_affordable_steps_is_what_a_real_loader_can_do(rows, batch, epochs, rate
                 steps += 1
 
     assert affordable_steps(loader(), rows, epochs, budget) == slowly()
+
+
+def test_a_short_last_batch_is_no_reason_to_warn(recwarn):
+    assert ROWS % BATCH == 17
+    assert run(rate=0.1, budget=1.0).counts.loaded > ROWS  # 17 rows keep 2 of them, 0.118
+    assert not recwarn.list
 
 
 def test_a_budget_below_one_step_still_makes_one():
@@ -121,7 +127,8 @@ def test_arms_start_from_the_same_weights_and_meet_the_same_batches(monkeypatch,
     met, fetch = [], ArrayDataset.__getitems__
 
     def note(self, indices):
-        met[-1].append(tuple(indices))
+        if len(self) == ROWS:
+            met[-1].append(tuple(indices))
         return fetch(self, indices)
 
     monkeypatch.setattr(ArrayDataset, "__getitems__", note)
@@ -189,55 +196,3 @@ def test_factors_of_a_schedule_stay_between_0_and_1(steps):
     assert all(0 < factor <= 1 for factor in factors)
     assert factors[-1] == pytest.approx(0.625 / steps)
     assert [training._factor("constant", step, steps) for step in range(steps)] == [1.0] * steps
-
-
-def test_label_noise_changes_training_labels_only(monkeypatch):
-    seen, judged, task = [], [], get_task("digits")
-
-    def evaluate(model, part):
-        judged.append(part)
-        return task.evaluate(model, part)
-
-    watch_task(monkeypatch, load=loads(seen, task), evaluate=evaluate)
-    run(seed=5)
-    run(seed=5, label_noise=0.3)
-    clean, noisy = seen
-    assert torch.equal(clean.train.inputs, noisy.train.inputs)
-    assert (clean.train.targets != noisy.train.targets).sum() == round(0.3 * ROWS)
-    assert torch.equal(judged[0].targets, judged[1].targets)
-    assert len(judged[1]) == 500
-
-
-def test_a_validation_run_never_touches_test_rows(monkeypatch):
-    seen, judged, task = [], [], get_task("digits")
-
-    def evaluate(model, part):
-        judged.append(part)
-        return Evaluation(value=1.0, loss=2.0, collapsed=False)
-
-    watch_task(monkeypatch, load=loads(seen, task), evaluate=evaluate)
-    record = run(split="validation", label_noise=0.3)
-    run()
-    held, plain = seen
-    assert (len(held.train), len(held.validation), len(held.test)) == (1038, 259, 0)
-    assert judged[0] is held.validation
-    assert judged[1] is plain.test
-    rows = {row.numpy().tobytes() for part in (held.train, held.validation) for row in part.inputs}
-    assert not rows & {row.numpy().tobytes() for row in plain.test.inputs}
-    assert record.units.full == 3 * 1038 * EPOCHS
-    assert record.result.value == 1.0
-
-
-def test_looking_is_off_the_clock():
-    shown = []
-
-    def slowly(progress):
-        shown.append((progress.step, progress.steps, progress.report.steps))
-        time.sleep(0.7 * (progress.step == progress.steps))
-
-    record = train_one(spec(budget=0.5), slowly)
-    steps = record.counts.steps
-    assert shown[0] == (1, steps, 1)
-    assert shown[-1] == (steps, steps, steps)
-    assert record.seconds.total < 0.7
-    assert record.seconds.total == pytest.approx(sum(getattr(record.seconds, p) for p in ("load", "score", "select", "train")))

@@ -103,8 +103,8 @@ class RunView:
         record = run.found()
         value, unit = record.result.value, record.result.unit
         result = "diverged" if value is None else measure(value, unit, 2 if unit == "%" else 4)
-        shared = "" if record.environment.exclusive else ", machine shared"
-        note = f"{seconds(record.seconds.total)} s{shared}" if run.fresh else "(had its record)"
+        took = seconds(record.seconds.total if record.environment.exclusive else None)
+        note = f"{took} s" if run.fresh else "(had its record)"
         line = Text(f"{describe(run.spec)}: {record.result.metric} {result}  {note}")
         self._console.print(line, style=None if run.fresh else "dim", soft_wrap=True)
 

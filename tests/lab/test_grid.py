@@ -1,0 +1,150 @@
+"""Many runs: none twice, none lost, whoever does them and whatever happens to whom."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adaselection.errors import ArgumentError
+from adaselection.lab import grid as grid_module
+from adaselection.lab.arms import PolicyOptions
+from adaselection.lab.grid import grid, named, run_grid, with_tuned
+from adaselection.lab.store import RecordStore
+from lab.records_factory import make
+from lab.smoke import spec
+
+ARMS = ("full", "uniform_budget", "adaselection")
+
+
+def due(arms=ARMS, rates=(0.3,), budgets=(0.5,), seeds=range(2)):
+    return named(grid(spec(), arms, rates, budgets, seeds))
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The runs that were trained, by arm and seed."""
+    done, train = [], grid_module.train_one
+
+    def note(asked, *arguments, **more):
+        done.append((asked.method, asked.seed))
+        return train(asked, *arguments, **more)
+
+    monkeypatch.setattr(grid_module, "train_one", note)
+    return done
+
+
+def test_a_grid_has_every_run_once_and_goes_seed_by_seed():
+    arms = ("full", "uniform_budget", "uniform", "big_loss", "uniform_rate", "full")
+    specs = grid(spec(), arms, [0.1, 0.3, 0.1], [0.25, 0.5], range(2))
+    per_seed = [("full", None, 1.0), ("uniform_budget", None, 0.25), ("uniform_budget", None, 0.5)]
+    per_seed += [(arm, r, b) for arm in ("uniform_rate", "big_loss") for b in (0.25, 0.5) for r in (0.1, 0.3)]
+    configs = [each.config("") for each in specs]
+    assert [(c.arm, c.rate, c.budget, c.seed) for c in configs] == [(*row, seed) for seed in (0, 1) for row in per_seed]
+    assert len({run.run_id for run in named(specs)}) == len(specs)
+
+
+def test_options_go_to_adaselection_alone():
+    specs = grid(spec(options=PolicyOptions(beta=0.2)), ("adaselection", "placebo", "big_loss"), [0.3], [0.5], [0])
+    assert [each.options.beta for each in specs] == [0.2, None, None]
+
+
+@pytest.mark.parametrize("missing", range(4))
+def test_a_grid_of_nothing_is_refused(missing):
+    parts = [ARMS, [0.3], [0.5], range(1)]
+    parts[missing] = []
+    with pytest.raises(ArgumentError, match="at least one arm, rate, budget and seed"):
+        grid(spec(), *parts)
+    with pytest.raises(ValueError, match="Did you mean 'big_loss'"):
+        grid(spec(), ["big_los"], [0.3], [0.5], [0])
+
+
+def test_runs_that_have_a_record_are_not_done_again(tmp_path, trained):
+    store = RecordStore(tmp_path)
+    first = list(run_grid(due(seeds=range(1)), store))
+    assert [run.fresh for run in first] == [True] * 3
+    again = list(run_grid(due(), store))
+    assert [run.fresh for run in again] == [False] * 3 + [True] * 3
+    assert trained == [(arm, seed) for seed in (0, 1) for arm in ARMS]
+    assert [run.found() for run in again[:3]] == [run.found() for run in first]
+
+
+def test_a_damaged_record_is_due_again_and_kept_aside(tmp_path, trained):
+    store, runs = RecordStore(tmp_path), due(seeds=range(1))
+    before = [run.found() for run in run_grid(runs, store)]
+    path = store.path(before[1])
+    path.write_text(path.read_text()[:100])
+    broken = path.read_text()
+    del trained[:]
+    after = [run.found() for run in run_grid(runs, store)]
+    assert trained == [("uniform_budget", 0)]
+    assert {r.run_id: r.repeatable() for r in after} == {r.run_id: r.repeatable() for r in before}
+    assert path.with_name(path.name + ".damaged").read_text() == broken
+    assert store.read_all()[1] == []
+
+
+def test_runs_of_other_processes_come_last_and_are_taken_over_when_those_die(tmp_path, trained, monkeypatch):
+    store, runs = RecordStore(tmp_path), due(seeds=range(2))
+    theirs, dead = runs[0], runs[1]
+    other = RecordStore(tmp_path)
+    claims = [other.claim(run.run_id) for run in (theirs, dead)]
+    for claim in claims:
+        assert claim.__enter__()
+    pauses = []
+
+    def meanwhile(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 1:  # the first process finishes its run, the other dies
+            other.write(grid_module.train_one(theirs.spec))
+            claims[0].__exit__(None, None, None)
+        else:
+            claims[1].__exit__(None, None, None)
+
+    monkeypatch.setattr(grid_module.time, "sleep", meanwhile)
+    done = list(run_grid(runs, store))
+    assert [run.run_id for run in done] == [run.run_id for run in (*runs[2:], theirs, dead)]
+    assert [run.fresh for run in done] == [True] * 4 + [False, True]
+    assert len(pauses) == 2
+    assert sorted(trained) == sorted((run.spec.method, run.spec.seed) for run in runs)
+
+
+def test_two_jobs_give_the_same_records_as_one(tmp_path):
+    records = {}
+    for jobs in (1, 2):
+        store = RecordStore(tmp_path / str(jobs))
+        done = list(run_grid(due(), store, jobs=jobs))
+        assert sorted(run.run_id for run in done) == sorted(run.run_id for run in due())
+        assert all(run.fresh for run in done)
+        records[jobs] = {record.run_id: record for record in store.read_all()[0]}
+    assert {k: r.repeatable() for k, r in records[1].items()} == {k: r.repeatable() for k, r in records[2].items()}
+    assert not any(record.environment.exclusive for record in records[2].values())
+
+
+def trial(arm, learning_rate, value, *, seed=0, rate=0.3):
+    config = {"split": "validation", "preset": "smoke", "learning_rate": learning_rate}
+    return make(arm=arm, seed=seed, rate=rate, config=config, result={"value": value})
+
+
+def test_every_arm_gets_the_learning_rate_that_its_own_trials_chose():
+    records = [trial("adaselection", lr, value) for lr, value in ((0.1, 90.0), (0.3, 93.0), (0.5, 91.0))]
+    records += [trial("adaselection", 0.3, 90.0, seed=1), trial("adaselection", 0.5, 95.0, seed=1)]
+    records += [trial("uniform_budget", lr, value) for lr, value in ((0.1, 90.0), (0.3, None), (0.5, 89.0))]
+    records += [make(arm="big_loss", value=99.0, config={"preset": "smoke", "learning_rate": 0.7})]  # no trial
+    specs = grid(spec(), ("adaselection", "uniform_budget", "big_loss"), [0.3], [0.5], [0])
+    assert [s.learning_rate for s in with_tuned(specs, records)] == [0.5, 0.1, None]
+    given = [replace(each, learning_rate=0.2) for each in specs]
+    assert with_tuned(given, records) == given
+    assert with_tuned(grid(spec(preset="cpu"), ["adaselection"], [0.3], [0.5], [0]), records)[0].learning_rate is None
+
+
+def test_trials_at_the_same_budget_and_rate_count_first():
+    records = [trial("adaselection", 0.1, 90.0), trial("adaselection", 0.5, 80.0)]
+    records += [trial("adaselection", 0.1, 80.0, rate=0.1), trial("adaselection", 0.5, 90.0, rate=0.1)]
+    specs = grid(spec(), ["adaselection"], [0.1, 0.2, 0.3], [0.5], [0])
+    assert [s.learning_rate for s in with_tuned(specs, records)] == [0.5, 0.5, 0.1]
+
+
+def test_a_folder_that_cannot_be_written_stops_a_grid_before_it_trains(tmp_path, trained):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RuntimeError, match="a file stands where a folder must be"):
+        list(run_grid(due(), RecordStore(Path(tmp_path, "file", "below"))))
+    assert not trained

@@ -1,0 +1,103 @@
+"""Real processes on one folder: killed at any moment, and side by side."""
+
+import subprocess
+import sys
+
+import pytest
+
+from adaselection.lab.store import RecordStore
+from lab.smoke import SHORT, SOURCE, compare
+
+WORDS = ["--seeds", "5", "--arms", "full,uniform_budget,adaselection,big_loss"]
+RUNS = 20
+
+# One clean process that imports everything once and forks a child for each command, so that kills cost little.
+FORKS = """
+import os, random, signal, sys, time
+from pathlib import Path
+from adaselection.lab.cli import main
+import adaselection.lab.grid, adaselection.lab.live, adaselection.lab.tables, scipy.stats, sklearn.datasets
+
+def start(out, log, words):
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(log, os.O_CREAT | os.O_WRONLY), 1)
+        os._exit(main(["compare", "digits", *words, "--out", str(out)]))
+    return child
+
+def code(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+KILL = """
+out, kills, words = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+draw = random.Random(0)
+for kill in range(kills):
+    before = len(list(out.glob("digits/*.json")))
+    child = start(out, f"{out}.{kill}.log", words)
+    until = time.monotonic() + 60
+    while len(list(out.glob("digits/*.json"))) <= before and time.monotonic() < until:
+        time.sleep(0.001)
+    time.sleep(draw.uniform(0, 0.01))
+    os.kill(child, signal.SIGKILL)
+    print(before, len(list(out.glob("digits/*.json"))), code(child))
+print(code(start(out, f"{out}.last.log", words)))
+"""
+
+SHARE = """
+out, words = Path(sys.argv[1]), sys.argv[2:]
+children = [start(out, f"{out}.{place}.log", words) for place in range(2)]
+print(*map(code, children))
+"""
+
+
+def python(code, *words):
+    found = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n{FORKS}{code}", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a grid gives that nobody kills."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    assert compare(out, *WORDS) == 0
+    return repeatable(out)
+
+
+def repeatable(out):
+    records, damages = RecordStore(out, writable=False).read_all()
+    assert damages == []
+    return {record.run_id: record.repeatable() for record in records}
+
+
+def test_a_grid_that_is_killed_again_and_again_ends_as_if_nobody_had(tmp_path, undisturbed):
+    out = tmp_path / "killed"
+    *kills, last = python(KILL, out, 4, *SHORT, *WORDS)
+    assert last == "0"
+    counts = [tuple(map(int, line.split())) for line in kills]
+    assert all(code == -9 for *_, code in counts)
+    assert all(before < after < RUNS for before, after, _ in counts)
+    assert [before for before, *_ in counts] == [0, *(after for _, after, _ in counts[:-1])]
+    assert len(undisturbed) == RUNS
+    assert repeatable(out) == undisturbed
+    log = (tmp_path / "killed.last.log").read_text()
+    assert log.count("(had its record)") == counts[-1][1]
+
+
+def test_processes_that_share_a_folder_neither_repeat_nor_lose_a_run(tmp_path, undisturbed):
+    out = tmp_path / "shared"
+    assert python(SHARE, out, *SHORT, *WORDS) == ["0 0"]
+    assert repeatable(out) == undisturbed
+    logs = [(tmp_path / f"shared.{place}.log").read_text() for place in range(2)]
+    tables = [log.partition("digits (smoke preset)")[2] for log in logs]
+    assert tables[0].strip()
+    assert tables == [tables[0]] * 2
+    lines = [line for log in logs for line in log.splitlines() if line.startswith("digits/smoke ")]
+    assert len(lines) == 2 * RUNS
+    assert sum("(had its record)" not in line for line in lines) == RUNS

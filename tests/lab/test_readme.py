@@ -1,0 +1,74 @@
+"""README.md says what the committed records say."""
+
+import importlib.util
+import re
+import shutil
+
+import pytest
+
+from adaselection.lab.store import RecordStore
+from lab.records_factory import grid, make
+
+BLOCK = re.compile(r"<!-- results:(\w+) -->\n(.*?)<!-- /results:\1 -->", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def tool(root):
+    found = importlib.util.spec_from_file_location("readme_tool", root / "tools" / "readme.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def copy(root, tmp_path):
+    """Copies of the committed README and pictures."""
+    shutil.copy(root / "README.md", tmp_path)
+    if (root / "docs" / "images").is_dir():
+        shutil.copytree(root / "docs" / "images", tmp_path / "images")
+    return tmp_path
+
+
+def records_of(folder):
+    return RecordStore(folder, writable=False).read_all() if folder.is_dir() else ([], [])
+
+
+def test_the_readme_says_what_the_committed_records_say(tool, copy, root):
+    records, damages = records_of(root / "results")
+    assert damages == []
+    changed = tool.update(copy / "README.md", copy / "images", records)
+    assert [path for path in changed if path.suffix == ".md"] == [], "run python tools/readme.py"
+    blocks = dict(BLOCK.findall((copy / "README.md").read_text(encoding="utf-8")))
+    assert set(blocks) == set(tool.TASKS)
+    shown = {record.config.task for record in records if tool.shown(record)}
+    assert {task for task, text in blocks.items() if text.strip()} == shown & set(tool.TASKS)
+    there = (
+        root / "docs" / "images" / f"{tool.PICTURE}.svg"
+    ).exists()  # its bytes depend on the matplotlib that drew it
+    assert there == any(record.config.task == tool.PICTURE and record.config.split == "test" for record in records)
+
+
+def test_new_records_change_their_own_block_and_picture_and_only_once(tool, copy):
+    before = dict(BLOCK.findall((copy / "README.md").read_text(encoding="utf-8")))
+    chosen = ("full", "uniform_budget", "adaselection")
+    records = [make("digits", arm, seed, config={"learning_rate": 0.77}) for arm in chosen for seed in range(3)]
+    readme, picture = copy / "README.md", copy / "images" / "digits.svg"
+    assert tool.update(readme, copy / "images", records) == [readme, picture]
+    after = dict(BLOCK.findall(readme.read_text(encoding="utf-8")))
+    assert {task for task in after if after[task] != before[task]} == {"digits"}
+    assert "| `adaselection` | 0.3 |" in after["digits"]
+    assert "<svg" in picture.read_text(encoding="utf-8")
+    assert tool.update(readme, copy / "images", records) == []
+    another = make("digits", "full", 3, config={"learning_rate": 0.77})
+    assert tool.update(readme, copy / "images", [*records, another]) == [readme, picture]
+
+
+def test_one_rate_one_budget_and_full_training_are_shown(tool):
+    records = grid(("digits",), seeds=1)
+    trial = make(config={"split": "validation"})
+    shown = {(r.config.arm, r.config.rate, r.config.budget) for r in [*records, trial] if tool.shown(r)}
+    assert not tool.shown(trial)
+    assert {row for row in shown if row[2] == 0.5} == {
+        ("uniform_budget", None, 0.5), *((arm, 0.3, 0.5) for arm in ("uniform_rate", "adaselection", "big_loss"))
+    }  # fmt: skip
+    assert ("full", None, 1.0) in shown
