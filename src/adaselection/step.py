@@ -115,8 +115,8 @@ def step(
     signals = _prepare_clean(signals, state, noise) if clean else _prepare(signals, state, noise)
     valid, losses = _known(signals.valid), signals.losses
     raw = torch.stack([checked_scores(info, signals).to(losses.dtype) for info in recipe.methods])
-    tidy = clean and math.isfinite(float(raw.sum()))
     order = F.rank_rows(raw, None if clean else valid)
+    known = order if clean and math.isfinite(float(raw.sum())) else None
     current = F.method_losses(losses, order[:, :k], recipe.loss_average)
     scale = _known(signals.scale)
     if reduce is not None:
@@ -125,7 +125,7 @@ def step(
     log_weights, previous = _next_weights(recipe, state, current, scale, noise)
     time, shares = state.step + 1, log_weights.exp()
     reward = _reward(recipe, losses, valid, time)
-    alpha = None if recipe.importance is None else _importance(recipe, raw, valid, k, tidy)
+    alpha = None if recipe.importance is None else _importance(recipe, raw, valid, k, known)
     # a single method without importance is scored by its raw score, so that no precision is lost
     scores = raw[0] if alpha is None else F.combine(shares, alpha, reward)
     if recipe.choice == "quota" and alpha is not None and reward is not None:
@@ -206,9 +206,9 @@ def _next_weights(
     return torch.where(first, state.log_weights, moved), torch.where(first, current, remembered)
 
 
-def _importance(recipe: Recipe, raw: Tensor, valid: Tensor, k: int, tidy: bool) -> Tensor:
+def _importance(recipe: Recipe, raw: Tensor, valid: Tensor, k: int, order: Tensor | None) -> Tensor:
     """Eq. 2 for all methods."""
-    return F.importance(raw, recipe.importance or "softmax_z", k, valid.expand_as(raw), tidy=tidy)
+    return F.importance(raw, recipe.importance or "softmax_z", k, valid.expand_as(raw), order=order)
 
 
 def _reward(recipe: Recipe, losses: Tensor, valid: Tensor, time: Tensor) -> Tensor | None:

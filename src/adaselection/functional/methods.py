@@ -123,7 +123,8 @@ def coreset_extremes(losses: Float[Tensor, " b"], valid: Bool[Tensor, " b"] | No
     if valid is None:
         valid = torch.ones_like(losses, dtype=torch.bool)
     order = torch.where(valid, losses, -torch.inf).sort(descending=True, stable=True).indices
-    rank = order.argsort()  # 0 is the largest loss
+    places = torch.arange(size, device=losses.device)
+    rank = torch.empty_like(order).scatter_(0, order, places)  # 0 is the largest loss
     doubled = 2 * rank - (valid.sum() - 1)
     distance = torch.add(doubled < 0, doubled.abs(), alpha=2).to(losses.dtype) / max(1, 2 * size)
     return distance * valid

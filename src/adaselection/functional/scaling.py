@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adaselection._shapes import Bool, Float
+from adaselection._shapes import Bool, Float, Int
 
 _NORMAL = 1.4826  # standard deviation of a normal distribution / its median absolute deviation
 _NORMAL_MEAN = 1.2533  # the same / its mean absolute deviation
@@ -22,7 +22,7 @@ def masked_median(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"] | N
         Shape ``[..., 1]``; plus infinity where nothing is valid.
     """
     if valid is None:
-        return _middle(values.sort(dim=-1).values)
+        return _median(_middle(values.sort(dim=-1).values))
     ordered = torch.where(valid, values, torch.inf).sort(dim=-1).values
     count = valid.sum(dim=-1, keepdim=True)
     low = ordered.gather(-1, ((count - 1) // 2).clamp_min(0))
@@ -31,13 +31,22 @@ def masked_median(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"] | N
 
 
 def _middle(ordered: Tensor) -> Tensor:
-    """Median of sorted values."""
+    """The one or two entries in the middle of the last dimension."""
     size = ordered.shape[-1]
-    middle = ordered[..., (size - 1) // 2 : size // 2 + 1]
-    return middle if size % 2 else (middle / 2).sum(-1, keepdim=True)
+    return ordered[..., (size - 1) // 2 : size // 2 + 1]
 
 
-def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"] | None = None) -> Float[Tensor, "*m b"]:
+def _median(middle: Tensor) -> Tensor:
+    """Median from the one or two middle values."""
+    return middle if middle.shape[-1] == 1 else (middle / 2).sum(-1, keepdim=True)
+
+
+def robust_z(
+    values: Float[Tensor, "*m b"],
+    valid: Bool[Tensor, "*m b"] | None = None,
+    *,
+    order: Int[Tensor, "*m b"] | None = None,
+) -> Float[Tensor, "*m b"]:
     """``(value - median) / (1.4826 * median absolute deviation)`` over the last dimension's valid entries.
 
     Where the median deviation is 0 (more than half of the entries are equal) the mean absolute deviation
@@ -47,6 +56,7 @@ def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"] | None =
     Args:
         values: shape ``[..., b]``.
         valid: the same shape; all of them if None, which saves the masks.
+        order: where all are valid, the places of the values from one end to the other, if known; saves a sort.
 
     Returns:
         Shape ``[..., b]``, finite for finite values; 0 for entries that are not valid.
@@ -57,7 +67,7 @@ def robust_z(values: Float[Tensor, "*m b"], valid: Bool[Tensor, "*m b"] | None =
         return values
     count: Tensor | int = values.shape[-1]
     if valid is None:
-        deviation = values - masked_median(values)
+        deviation = values - (masked_median(values) if order is None else _median(values.gather(-1, _middle(order))))
     else:
         present = torch.where(valid, values, 0)
         middle = torch.where(valid.any(-1, keepdim=True), masked_median(present, valid), 0)

@@ -61,7 +61,7 @@ def importance(
     k: int = 1,
     valid: Bool[Tensor, "m b"] | None = None,
     *,
-    tidy: bool = False,
+    order: Int[Tensor, "m b"] | None = None,
 ) -> Float[Tensor, "m b"]:
     """Eq. 2: the importance alpha of each row to each method; every method's row sums to 1.
 
@@ -75,7 +75,8 @@ def importance(
             - ``"rank"``: in proportion to the rank, ``b`` for the most wanted row and 1 for the least.
         k: rows that a method would keep, for ``"indicator"``.
         valid: entries that count, shape ``[m, b]``; all that are not NaN if None.
-        tidy: no entry is NaN and all count; saves the masks of the softmax readings.
+        order: where no entry is NaN and all count, the ranking of ``raw``, if known; saves the softmax readings
+            their masks and a sort.
 
     Returns:
         Shape ``[m, b]``; 0 where not valid. Equal scores have equal importance under the softmax readings and
@@ -87,9 +88,9 @@ def importance(
     Differs from the paper in: only ``"softmax"`` is the paper's.
     """
     limit = torch.finfo(raw.dtype).max / 4
-    if tidy and reading in ("softmax", "softmax_z"):
+    if order is not None and reading in ("softmax", "softmax_z"):
         finite = raw.clamp(-limit, limit)
-        return torch.softmax(robust_z(finite) if reading == "softmax_z" else finite, dim=-1)
+        return torch.softmax(robust_z(finite, order=order) if reading == "softmax_z" else finite, dim=-1)
     usable = ~raw.isnan() if valid is None else valid & ~raw.isnan()
     finite = torch.where(usable, raw, 0).clamp(-limit, limit)
     if reading in ("softmax", "softmax_z"):
