@@ -16,6 +16,13 @@ ROOT = Path(__file__).resolve().parent.parent
 TASKS = ("digits", "bike", "cifar10")
 RATE, BUDGET = 0.3, 0.5
 PICTURE = "digits"
+PICTURED = (
+    "full",
+    "uniform_budget",
+    "uniform_rate",
+    "adaselection",
+    "big_loss",
+)  # the collapsed arms would set the scale
 
 
 def shown(record: Record) -> bool:
@@ -31,7 +38,7 @@ def update(readme: Path, images: Path, records: list[Record]) -> list[Path]:
         chosen = [record for record in records if record.config.task == task and shown(record)]
         if chosen and update_block(readme, task, readme_block(chosen, task)):
             changed.append(readme)
-    for study in summarise(record for record in records if record.config.task == PICTURE):
+    for study in summarise(r for r in records if r.config.task == PICTURE and r.config.arm in PICTURED):
         picture = figures(study)[0]
         path = images / f"{PICTURE}.svg"
         if not path.exists() or path.read_text(encoding="utf-8") != picture.svg:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -82,7 +83,19 @@ class Passes:
             yield from self._hand_out(self.waiting.pop(len(self.waiting)), serial)
         if self.plan.surplus != "carry":
             self.waiting.clear()
+        self._compare_length()
         self.place.end()
+
+    def _compare_length(self) -> None:
+        """Warn where a pass was not as long as `len` said, which schedules trusted."""
+        expected = next(self.lengths()) if self.plan.sizes else self.place.yielded
+        if self.place.yielded != expected:
+            warnings.warn(
+                f"len() promised {expected} batches and the pass gave {self.place.yielded}: the incoming batches did "
+                "not have the rows that their sampler said. Keep the number of rows in the collate function, or pass "
+                "incoming_sizes=.",
+                stacklevel=2,
+            )
 
     def _next_window(self, iterator: Iterator[Batch]) -> list[Batch]:
         """The incoming batches that the next selection looks at; empty at the end."""

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from adaselection import AdaSelection, SelectiveLoader, SingleMethod
@@ -179,3 +180,14 @@ def test_total_batches_counts_the_pass_that_runs_as_the_first() -> None:
             assert loader.total_batches(left) == total - done
         done += seen
     assert done == total
+
+
+def test_a_collate_function_that_drops_rows_is_named() -> None:
+    def half(rows: list[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(rows)[::2]
+
+    inner = DataLoader(torch.arange(64.0), batch_size=16, collate_fn=half)
+    loader = SelectiveLoader(inner, SingleMethod("uniform", rate=0.5), model=nn.Linear(1, 1), score=lambda m, b: b)
+    promised = len(loader)
+    with pytest.warns(UserWarning, match=f"promised {promised} batches and the pass gave 1.*incoming_sizes"):
+        assert len(list(loader)) == 1 < promised
