@@ -30,7 +30,6 @@ demo: .venv/.lab
 	@$(BIN)/adaselection compare digits --arms $(ARMS) --rates 0.3 --budgets 0.5 --seeds 3 --jobs 1 \
 		--preset cpu --out demo_results
 	@$(BIN)/adaselection report demo_results -o demo_report.html
-	@printf '%s\n' "$(CURDIR)/demo_report.html"
 
 test: .venv/.dev
 	@$(BIN)/python -m pytest -q -n $(JOBS)

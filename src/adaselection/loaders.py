@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -101,6 +102,12 @@ class SelectiveLoader:
         )
         self._declared = plan.batch_size
         self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select))
+        if sizes is not None and surplus == "drop" and not len(self):
+            warnings.warn(
+                "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
+                'surplus="carry" or "flush", a smaller batch_size, or a higher rate.',
+                stacklevel=2,
+            )
 
     @property
     def batch_size(self) -> int | None:
@@ -195,7 +202,10 @@ class SelectiveLoader:
 def _check_parts(loader: object, policy: object, weighted: bool) -> None:
     """Refuse what is no loader or no policy, and sample weights that nobody would use."""
     if not isinstance(loader, Iterable):
-        raise ArgumentError(f"loader must be an iterable of batches; got {type(loader).__name__}.")
+        raise ArgumentError(
+            f"loader must be an iterable of batches; got {type(loader).__name__}. "
+            "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
+        )
     if not isinstance(policy, Policy):
         raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
     if policy.weighted and not weighted:

@@ -40,6 +40,8 @@ class RowLoss:
         """Take the user's loss; a `torch.nn` loss that reduces is copied with ``reduction="none"``."""
         if not callable(loss_fn):
             raise ArgumentError(f"loss_fn must be callable as loss_fn(outputs, targets); got {loss_fn!r}.")
+        if isinstance(loss_fn, type):
+            raise ArgumentError(f"loss_fn is the class {loss_fn.__name__}; pass an instance, {loss_fn.__name__}().")
         reduction = None
         if isinstance(loss_fn, nn.Module) and type(loss_fn).__module__ == "torch.nn.modules.loss":
             reduction = str(loss_fn.reduction)
@@ -59,7 +61,8 @@ class RowLoss:
             raise LossShapeError(f"the loss function returned {type(values).__name__}, not a tensor. {_FIX}")
         if values.dim() == 0:
             raise LossShapeError(
-                f"the loss function reduces to one number, and selection needs one per row, shape [{rows}]. {_FIX} "
+                f"the loss function reduces to one number, and selection needs one per row, shape [{rows}]. "
+                f"{_FIX} The loss in your own loop stays as it is. "
                 'A function can be given functools.partial(F.cross_entropy, reduction="none").'
             )
         if values.shape[0] != rows:

@@ -14,7 +14,10 @@ from adaselection import AdaSelection, SelectiveLoader, SingleMethod
 from adaselection.errors import EmptyLoaderError, UnknownLengthError
 from core.parts import CE, data, ids, net, selective
 
-pytestmark = pytest.mark.filterwarnings("ignore:a batch of")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:a batch of"),
+    pytest.mark.filterwarnings("ignore:a pass over this loader keeps fewer"),
+]
 
 
 @settings(max_examples=60)

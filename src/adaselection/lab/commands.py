@@ -112,7 +112,7 @@ class Compare(Options):
     seeds: Annotated[int, flag("N", "number of seeds, 0 to N - 1")] = 5
     learning_rate: Annotated[float | None, flag("RATE", "for all arms; else the tuned one, else the preset's")] = None
     jobs: Jobs = 1
-    out: Folder = Path("results")
+    out: Folder = Path("runs")
 
     def do(self, console: Console) -> None:
         """Do all runs, and end with the table and a verdict."""
@@ -137,7 +137,7 @@ class Tune(Options):
     budget: Annotated[float, flag("SHARE", "budget of the trials")] = 0.5
     seeds: Annotated[int, flag("N", "number of seeds, from 1000 on, so that no trial is used again")] = 1
     jobs: Jobs = 1
-    out: Folder = Path("results")
+    out: Folder = Path("runs")
 
     def do(self, console: Console) -> None:
         """Do all trials, and end with the best of each arm."""

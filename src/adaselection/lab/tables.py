@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["markdown_table", "readme_block", "terminal_table", "update_block"]
 
 WIDE = 119
+_EQUAL = "Equal rate: the rate at which uniform subsampling costs as much."
 _STYLES = {"better": "green", "worse": "red", "same": "", "mixed": "", "unknown": "dim"}
 
 
@@ -37,7 +38,7 @@ def terminal_table(study: Study, width: int = 80) -> Table:
 
     wide = width >= WIDE
     table = Table(box=SIMPLE_HEAD, title=Text(study.title), title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
-    table.caption, table.caption_justify, table.title_style = Text(_caption(study)), "left", "bold"
+    table.caption, table.caption_justify, table.title_style = Text(f"{_caption(study)} {_EQUAL}"), "left", "bold"
     unit = f" ({study.unit})" if study.unit else ""
     table.add_column("arm", overflow="fold", min_width=12)
     headers = [
@@ -187,8 +188,8 @@ def _caption(study: Study) -> str:
     points = " in points" if study.unit == "%" else ""
     name = wording.capital(wording.metric(study.metric))
     text = (f"{name}: {direction}. Gain on uniform: paired by seed against uniform_budget at the "
-            f"same budget{points}; positive is better. Equal rate: the rate at which uniform selection costs as much. "
-            "Budget and cost: share of the full run's forward and backward work, scoring charged.")  # fmt: skip
+            f"same budget{points}; positive is better. Budget and cost: share of the full run's forward and backward "
+            "work, scoring charged.")  # fmt: skip
     if any(row.seconds is None for row in study.rows):
         text += " A dash for seconds: the run did not have the machine to itself."
     return text
