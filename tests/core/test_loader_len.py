@@ -194,3 +194,10 @@ def test_a_collate_function_that_drops_rows_is_named() -> None:
     promised = len(loader)
     with pytest.warns(UserWarning, match=f"promised {promised} batches and the pass gave 1.*incoming_sizes"):
         assert len(list(loader)) == 1 < promised
+
+
+def test_a_pass_that_yields_nothing_is_named() -> None:
+    with pytest.warns(UserWarning, match='yields nothing. Pass surplus="carry"'):
+        loader = SelectiveLoader([torch.ones(8)], SingleMethod("uniform", rate=0.5), model=nn.Linear(1, 1))
+    assert len(loader) == 0
+    assert list(loader) == []

@@ -14,7 +14,8 @@ from adaselection.lab.trace import BINS, POINTS, Trace, _round_up
 
 
 def loader(policy: Policy) -> SelectiveLoader:
-    return SelectiveLoader([torch.zeros(4, 1)], policy, model=nn.Linear(1, 1), score=lambda model, rows: rows[:, 0])
+    score = lambda model, rows: rows[:, 0]  # noqa: E731
+    return SelectiveLoader([torch.zeros(4, 1)], policy, model=nn.Linear(1, 1), score=score, surplus="carry")
 
 
 MIXTURE, ALONE, PLAIN = (
