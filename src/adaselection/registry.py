@@ -218,6 +218,7 @@ def checked_scores(info: MethodInfo, signals: Signals) -> Float[Tensor, " b"]:
         got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
         raise ArgumentError(
             f"method {info.name!r} must return a tensor with one score per row, shape "
-            f"{tuple(signals.losses.shape)}; got {got}."
+            f"{tuple(signals.losses.shape)}; got {got}. If it reads grad_norms, register it with "
+            'register_method(name, function, needs=("losses", "grad_norms")) and use its name.'
         )
     return scores
