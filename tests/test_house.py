@@ -22,21 +22,27 @@ PUBLIC = frozenset(
     {
         "AdaSelection",
         "AdaSelectionError",
+        "CheapScores",
         "Meter",
         "MethodInfo",
         "ModelScorer",
         "Policy",
+        "RecordedLoader",
+        "RecordedLosses",
+        "RecordedReport",
         "Report",
         "Selection",
         "SelectiveLoader",
         "Signals",
         "SingleMethod",
         "__version__",
+        "diagnosis",
         "errors",
         "functional",
         "method_info",
         "methods",
         "register_method",
+        "short_sequences",
     }
 )
 

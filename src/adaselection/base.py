@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from adaselection._shapes import Float
 from adaselection.errors import NonFiniteLossError, StateError
 from adaselection.step import Noise, PolicyState, Recipe, Reduce, initial_state, step
 from adaselection.types import Selection, Signals
+from adaselection.windows import window_step
 
 STATE_VERSION = 1
 
@@ -26,6 +28,7 @@ class Policy:
         self._generator = torch.Generator().manual_seed(seed)
         self._state = initial_state(len(recipe.methods))
         self._warned = False
+        self._on_records = False
 
     @property
     def rate(self) -> float:
@@ -50,6 +53,26 @@ class Policy:
         return self._recipe.weight_exponent > 0
 
     @property
+    def weight_exponent(self) -> float:
+        """Exponent of the Horvitz-Thompson weights of what is drawn: 0 biased as the paper, 1 unbiased."""
+        return self._recipe.weight_exponent
+
+    @property
+    def own_count(self) -> bool:
+        """Whether its one method sets its own count on the recorded plane, so that a pass has the length it wants."""
+        return len(self._recipe.methods) == 1 and self._recipe.methods[0].own_count
+
+    @property
+    def columns(self) -> dict[str, torch.dtype]:
+        """Further columns that its methods need in the record."""
+        return {name: dtype for info in self._recipe.methods for name, dtype in info.columns}
+
+    @property
+    def updates(self) -> list[Callable[[Signals, torch.Tensor], dict[str, torch.Tensor]]]:
+        """How the further columns follow from what the record held and the new losses; of those that do."""
+        return [info.update for info in self._recipe.methods if info.update is not None]
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The arguments that the policy was built from, as plain values."""
         return dict(self._settings)
@@ -65,15 +88,18 @@ class Policy:
         """NaN or infinite losses seen so far. Reading it may wait for an accelerator."""
         return int(self._state.nonfinite)
 
-    def select(self, signals: Float[torch.Tensor, " b"] | Signals, *, reduce: Reduce | None = None) -> Selection:
+    def select(
+        self, signals: Float[torch.Tensor, " b"] | Signals, *, reduce: Reduce | None = None, count: int | None = None
+    ) -> Selection:
         """Choose the rows of one batch to train on, and update the weights of the methods from it.
 
         Args:
             signals: one loss per row, shape ``[b]``, or `Signals` with more than losses.
             reduce: mean over the processes of a training, for tensors of shape ``[m + 1]``; the loaders pass it.
+            count: rows to keep; ``k = max(1, round(rate * b))`` if None.
 
         Returns:
-            The `Selection`, with ``k = max(1, round(rate * b))`` rows; none of an empty batch.
+            The `Selection`, with k rows; none of an empty batch.
 
         Raises:
             LossShapeError: not one loss per row.
@@ -87,16 +113,75 @@ class Policy:
         if size == 0:
             empty = signals.losses.new_empty(0)
             return Selection(torch.empty(0, dtype=torch.int64, device=empty.device), empty, empty)
-        k = F.kept_per_batch(size, self.rate)
-        self._warn_rounding(size, k)
+        k = F.kept_per_batch(size, self.rate) if count is None else count
+        if count is None:
+            self._warn_rounding(size, k)
         clean = False
         if signals.losses.device.type == "cpu":
             clean = checks.finite_enough(signals, k, self._recipe.max_nonfinite)
+        return self._through(lambda noise: step(self._recipe, self._state, signals, noise, k, reduce, clean), signals)
+
+    def use_records(self) -> None:
+        """Say that the policy chooses from recorded losses from now on; `RecordedLoader` does."""
+        self._on_records = True
+
+    @property
+    def idle(self) -> bool:
+        """The stop indicator: whether no method is expected to lower a loss any more. Never, here."""
+        return False
+
+    @property
+    def gains(self) -> tuple[float | None, float | None]:
+        """What a gate expected of a chosen instance over one at random, and what was seen. None, here."""
+        return None, None
+
+    def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
+        """Whether to choose from a window of recorded instances at all, or to train on all of it. Always, here.
+
+        Args:
+            signals: of the window, shape ``[b]`` each.
+            reduce: mean over the processes of a training, for a tensor of any shape.
+        """
+        return True
+
+    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
+        """Choose k of a window of recorded instances by the mixture of the methods' inclusion probabilities.
+
+        Args:
+            signals: of the window, as `RecordedLosses.read` gives them, all with a record, shape ``[b]`` each.
+            k: instances to draw; a method that sets its own count draws what it wants.
+            reduce: as in `select`.
+
+        Returns:
+            The `Selection`, with known inclusion probabilities unless the policy takes the top k.
+
+        Raises:
+            ArgumentError: a signal that a method needs is missing.
+        """
+        if not self._mixes_chances:
+            return self.select(signals, reduce=reduce, count=k)
+        return self._through(lambda noise: window_step(self._recipe, self._state, signals, noise, k, reduce), signals)
+
+    def observe(self, before: Signals, losses: Float[torch.Tensor, " b"]) -> None:
+        """Learn from losses that training has just seen; nothing, here.
+
+        Args:
+            before: what the record held of these instances until then, shape ``[b]`` each.
+            losses: their losses now.
+        """
+
+    @property
+    def _mixes_chances(self) -> bool:
+        """Whether it draws from a mixture of inclusion probabilities on the recorded plane."""
+        return True
+
+    def _through(self, go: Callable[[Noise], tuple[PolicyState, Selection]], signals: Signals) -> Selection:
+        """Do one step with random numbers of its own; nothing has changed if it fails."""
         self._follow(signals.losses.device)
         before = self._generator.get_state()
         try:
             with torch.no_grad():
-                state, selection = step(self._recipe, self._state, signals, self._draw(size), k, reduce, clean)
+                state, selection = go(self._draw(signals.losses.shape[0]))
         except BaseException:
             self._generator.set_state(before)
             raise

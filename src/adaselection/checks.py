@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -92,7 +93,7 @@ def as_signals(given: torch.Tensor | Signals) -> Signals:
             raise LossShapeError(
                 f"grad_norms has {norms.shape[0]} rows and losses has {losses.shape[0]}; give one of each per row."
             )
-    return Signals(losses=losses, grad_norms=norms, kind=signals.kind)
+    return replace(signals, losses=losses, grad_norms=norms, noise=None, valid=None, scale=None)
 
 
 def _tensor(name: str, value: object) -> torch.Tensor:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from adaselection import checks, distributed, replay
 from adaselection.base import Policy
+from adaselection.cheap import CheapScores
+from adaselection.cheapscorer import CheapScorer
 from adaselection.errors import ArgumentError, EmptyLoaderError, LossShapeError
 from adaselection.incoming import Sizes
 from adaselection.incoming import incoming_sizes as sizes_of
@@ -20,7 +22,7 @@ from adaselection.meter import Meter, Report
 from adaselection.passes import Passes
 from adaselection.plan import Plan, Surplus, Update
 from adaselection.scoring import ModelScorer, ScoreFn, ScoreMode
-from adaselection.selecting import Selector, Watch
+from adaselection.selecting import Selector, Watch, check_parts
 from adaselection.tree import Batch
 
 STATE_VERSION = 1
@@ -49,6 +51,8 @@ class SelectiveLoader:
         warmup: how many windows at the very start are handed on whole and unscored.
         incoming_sizes: rows of each incoming batch of a pass, where the loader cannot tell; makes `len` known.
         weighted: set to True for a policy with sample weights; the loop then calls `reduce` on its losses.
+        cheap: ways to score for less than a plain forward pass, as `CheapScores`; they are watched: call `observe` or
+            `reduce` with the losses of each batch. Where the policy needs no scores, it is left aside.
         on_select: called as ``on_select(signals, selection)`` after each selection, to see what was chosen and why.
 
     Raises:
@@ -74,9 +78,10 @@ class SelectiveLoader:
         warmup: int = 0,
         incoming_sizes: Sequence[int] | None = None,
         weighted: bool = False,
+        cheap: CheapScores | None = None,
         on_select: Watch | None = None,
     ) -> None:
-        _check_parts(loader, policy, weighted)
+        check_parts(loader, policy, weighted, cheap)
         distributed.refuse_unsharded(loader)
         self.policy = policy
         self.meter = Meter()
@@ -100,8 +105,10 @@ class SelectiveLoader:
             window=checks.count("window", window, 1),
             warmup=checks.count("warmup", warmup, 0),
         )
-        self._declared = plan.batch_size
-        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select))
+        self._declared, self._cheap = plan.batch_size, cheap
+        scored = cheap is not None and policy.needs and policy.rate < 1
+        cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
+        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply))
         if sizes is not None and surplus == "drop" and not len(self):
             warnings.warn(
                 "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
@@ -139,12 +146,31 @@ class SelectiveLoader:
         """
         return sum(itertools.islice(self._passes.lengths(), checks.count("passes", passes, 0)))
 
+    def observe(self, losses: Tensor) -> None:
+        """Compare the losses of the batch handed out last with the scores that chose its rows, for the report.
+
+        The losses are those that training computes anyway, one per row; the first call for a batch counts. Warns once
+        when their rank correlation stays low.
+
+        Raises:
+            ArgumentError: the loader was built without ``cheap``.
+            LossShapeError: not one loss per row of that batch.
+        """
+        if self._cheap is None:
+            raise ArgumentError(
+                "this loader does not watch its scores. Build it with cheap=CheapScores(), which scores as without."
+            )
+        self._passes.observe(losses)
+
     def reduce(self, losses: Tensor) -> Tensor:
         """Mean of the losses of the batch handed out last, weighted where the policy gives sample weights.
+
+        With ``cheap`` it also calls `observe`.
 
         Raises:
             LossShapeError: not one loss per row of that batch.
         """
+        self._passes.observe(losses)
         weights = self._passes.weights
         if weights is None:
             return losses.mean()
@@ -157,9 +183,10 @@ class SelectiveLoader:
 
     def report(self) -> Report:
         """What the loader did so far and what it cost."""
-        known = self._passes.plan.sizes
+        known, cheaply = self._passes.plan.sizes, self._passes.cheap
         return self.meter.report(
             self.policy.rate,
+            **(cheaply.facts if cheaply else {}),
             weights=self.policy.weights,
             nonfinite=self.policy.nonfinite,
             steps_per_pass=len(self) if known else None,
@@ -183,35 +210,26 @@ class SelectiveLoader:
         Raises:
             StateError: the state is of another version, policy or loader set-up. The loader is then as it was.
         """
-        checks.same_state(self.state_dict(), state, ("version", "settings"), "loader")
+        own, first = self.state_dict(), ("version", "settings")
+        checks.same_state({key: own[key] for key in first}, state, first, "loader")
+        checks.same_state(own, state, (), "loader")
         self._passes.load_state_dict(state)
 
     def _settings(self) -> dict[str, Any]:
         """What must be the same for a state to fit."""
         plan, sizes = self._passes.plan, self._passes.plan.sizes
         names = ("surplus", "update", "window", "warmup")
-        return {name: getattr(plan, name) for name in names} | {
-            "batch_size": self._declared,  # where it is not known, it comes with the state
-            "incoming_batches": sizes.windows if sizes else None,
-            "incoming_rows": sizes.total(int) if sizes else None,
-            "stateful": replay.is_stateful(self._passes.loader),
-            "processes": distributed.world_size(),
-        }
-
-
-def _check_parts(loader: object, policy: object, weighted: bool) -> None:
-    """Refuse what is no loader or no policy, and sample weights that nobody would use."""
-    if not isinstance(loader, Iterable):
-        raise ArgumentError(
-            f"loader must be an iterable of batches; got {type(loader).__name__}. "
-            "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
-        )
-    if not isinstance(policy, Policy):
-        raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
-    if policy.weighted and not weighted:
-        raise ArgumentError(
-            "this policy gives sample weights, and a plain loop would ignore them. Pass weighted=True and call "
-            "loader.reduce(per_sample_losses) in the loop, or build the policy with weight_exponent=0."
+        cheap = {"cheap": self._cheap.settings} if self._cheap else {}
+        return (
+            {name: getattr(plan, name) for name in names}
+            | cheap
+            | {
+                "batch_size": self._declared,  # where it is not known, it comes with the state
+                "incoming_batches": sizes.windows if sizes else None,
+                "incoming_rows": sizes.total(int) if sizes else None,
+                "stateful": replay.is_stateful(self._passes.loader),
+                "processes": distributed.world_size(),
+            }
         )
 
 

@@ -30,6 +30,13 @@ class Report:
         weights: weight of each method now.
         steps_per_pass: batches of a pass with the loader, and ``steps_per_pass_without`` without it.
         nonfinite: NaN or infinite losses met.
+        score_correlation: running rank correlation of the losses that rows were scored with and those that training
+            then found, over the rows of each batch trained on; None without cheap scores that are observed. Rows kept
+            for their high losses are alike, which makes it lower than over all rows.
+        window_correlation: the same with plain scores over all rows of the windows that were measured.
+        score_cost: measured seconds of judging a row over those of a plain scoring pass, rows whose score was used
+            again included. ``scored`` counts rows scored anew, whatever each cost, and so do ``units``: they say what
+            cheap scores save by using scores again, and not what each saves by being cheap.
     """
 
     loaded: int
@@ -42,6 +49,9 @@ class Report:
     steps_per_pass: int | None = None
     steps_per_pass_without: int | None = None
     nonfinite: int = 0
+    score_correlation: float | None = None
+    window_correlation: float | None = None
+    score_cost: float | None = None
 
     @property
     def kept(self) -> float | None:
@@ -99,12 +109,14 @@ class Report:
             ("samples", f"{self.loaded} loaded, {self.scored} scored, {self.trained} trained on"),
             ("kept", f"{_percent(self.kept)} (rate {self.rate:g})"),
             ("steps", f"{self.steps}{self._per_pass()}"),
-            ("seconds", f"{total:.2f}: " + ", ".join(f"{name} {self.seconds[name]:.2f}" for name in PHASES)),
+            ("seconds", f"{total:.2f}: " + ", ".join(f"{name} {spent:.2f}" for name, spent in self.seconds.items())),
             ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
             ("forward : step", self._ratio()),
             ("costs as much as", f"uniform subsampling at rate {_number(self.equivalent_uniform_rate)} (seconds)"),
             ("", f"uniform subsampling at rate {_number(self.unit_equivalent_uniform_rate)} (counted work)"),
         ]
+        if (self.score_correlation, self.window_correlation, self.score_cost) != (None, None, None):
+            rows.append(("cheap scores", self._scores()))
         if self.nonfinite:
             rows.append(("not finite", f"{self.nonfinite} losses, none of them kept"))
         width = max(len(name) for name, _ in rows)
@@ -114,6 +126,12 @@ class Report:
         if self.steps_per_pass is None:
             return ""
         return f" ({self.steps_per_pass} a pass; {self.steps_per_pass_without} without selection)"
+
+    def _scores(self) -> str:
+        return (
+            f"cost {_number(self.score_cost)} of a plain scoring pass; rank correlation with the true losses "
+            f"{_number(self.score_correlation)} (rows kept), {_number(self.window_correlation)} (all rows)"
+        )
 
     def _ratio(self) -> str:
         bound = self.speedup_bound
@@ -141,8 +159,8 @@ class Meter:
             self.charge(name, time.perf_counter() - start)
 
     def charge(self, name: str, seconds: float) -> None:
-        """Add seconds to a phase."""
-        self.seconds[name] += seconds
+        """Add seconds to a phase, one of `PHASES` or a new one."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def count(self, **more: int) -> None:
         """Add to the counts."""
@@ -169,7 +187,7 @@ class Meter:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.counts = {name: int(state["counts"][name]) for name in COUNTS}
-        self.seconds = {name: float(state["seconds"][name]) for name in PHASES}
+        self.seconds = {name: float(spent) for name, spent in state["seconds"].items()}
 
 
 def _number(value: float | None) -> str:

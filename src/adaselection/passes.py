@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adaselection import checks, distributed, replay, tree
 from adaselection.accumulate import Accumulator
-from adaselection.errors import AdaSelectionError, EmptyLoaderError
+from adaselection.errors import AdaSelectionError, EmptyLoaderError, LossShapeError
 from adaselection.place import Place
 from adaselection.plan import Plan
 from adaselection.selecting import Selector
@@ -30,16 +30,19 @@ class Passes:
 
     Attributes:
         weights: sample weights of the batch handed out last; None without such.
+        scores: losses that its rows were scored with, until they were compared; None without cheap scores.
     """
 
     def __init__(self, loader: Iterable[Batch], plan: Plan, selector: Selector) -> None:
         self.loader = loader
         self.plan = plan
         self.selector = selector
+        self.cheap = selector.cheap
         self.meter = selector.meter
         self.place = Place()
         self.waiting = Accumulator()
         self.weights: Tensor | None = None
+        self.scores: Tensor | None = None
         self._resuming = False
 
     def lengths(self) -> Iterator[int]:
@@ -51,10 +54,13 @@ class Passes:
         """Start a pass, or go on with the one of a loaded state."""
         distributed.refuse_unsharded(self.loader)
         place = self.place
+        source = self.cheap.source(self.loader) if self.cheap else self.loader
+        if self.cheap:
+            self.cheap.begin(self.loader, place.position if self._resuming else None)
         if self._resuming:
             if self.plan.update == "accumulate" and len(self.waiting) >= (self.plan.batch_size or 1):
                 self._shape_waiting()
-            rest = () if place.exhausted else replay.resumed(self.loader, place.start, place.position)
+            rest = () if place.exhausted else replay.resumed(source, place.start, place.position)
             iterator: Iterator[Batch] = iter(rest)
             self._resuming = False
         else:
@@ -62,7 +68,7 @@ class Passes:
             if self.plan.surplus != "carry":
                 self.waiting.clear()
             place.begin(len(self.waiting), replay.snapshot(self.loader))
-            iterator = iter(self.loader)
+            iterator = iter(source)
         place.serial += 1
         return self._run(iterator, place.serial)
 
@@ -111,9 +117,11 @@ class Passes:
         if self.plan.batch_size is None:
             self.plan = replace(self.plan, batch_size=tree.length(incoming[0]))
         with self.meter.phase("load"):
-            rows = self.selector.place(tree.cat(incoming))
+            rows = tree.cat(incoming)
+            ids = self.cheap.ids(rows, len(incoming)) if self.cheap else None
+            rows = self.selector.place(rows)
         self.meter.count(loaded=tree.length(rows))
-        kept = self.selector.keep(rows, whole=self.place.windows < self.plan.warmup)
+        kept = self.selector.keep(rows, self.place.windows < self.plan.warmup, ids)
         self.place.windows += 1
         with self.meter.phase("select"):
             self.waiting.push(kept)
@@ -135,8 +143,8 @@ class Passes:
 
     def _hand_out(self, batch: Batch, serial: int) -> Iterator[Batch]:
         """Yield one batch and charge the time until the next is asked for to training."""
-        if self.selector.policy.weighted and self.selector.policy.rate < 1:
-            batch, self.weights = batch
+        if self.plan.rate < 1:
+            batch, self.weights, self.scores = self.selector.apart(batch)
         self.selector.check()
         self.place.yielded += 1
         self.meter.count(trained=tree.length(batch), steps=1)
@@ -146,10 +154,24 @@ class Passes:
         if serial != self.place.serial:
             raise AdaSelectionError("a newer pass over this loader has begun; only one can run at a time.")
 
+    def observe(self, losses: Tensor) -> None:
+        """Compare the losses of the batch handed out last with its scores, once."""
+        if self.scores is None or self.cheap is None:
+            return
+        if losses.shape != self.scores.shape:
+            raise LossShapeError(
+                f"the losses of the batch handed out last have shape {tuple(self.scores.shape)}; got "
+                f'{tuple(losses.shape)}. Use a loss with reduction="none".'
+            )
+        scores, self.scores = self.scores, None
+        self.cheap.watch.compare(scores, losses.detach().to(scores.device))
+
     def state_dict(self) -> dict[str, Any]:
         """Where the passes are, after the batch handed out last, and what the policy and the meter hold."""
         inner = self.loader.state_dict() if replay.is_stateful(self.loader) else {}  # type: ignore[attr-defined]
+        cheap = {"cheap": self.cheap.state_dict()} if self.cheap else {}
         return {
+            **cheap,
             "policy": self.selector.policy.state_dict(),
             "meter": self.meter.state_dict(),
             "place": self.place.state_dict(),
@@ -167,13 +189,27 @@ class Passes:
         """
         for name, part in (("meter", self.meter), ("place", self.place), ("waiting", self.waiting)):
             checks.same_state(part.state_dict(), state[name], (), name)
-        self.selector.policy.load_state_dict(state["policy"])
+        self._load_parts(state)
         self.meter.load_state_dict(state["meter"])
         self.place.load_state_dict(state["place"])
         self.waiting.load_state_dict(state["waiting"])
         self.plan = replace(self.plan, batch_size=int(state["batch_size"]) or None)
-        self.weights = None
+        self.weights = self.scores = None
         self._resuming = self.place.active
         replay.set_generators(self.loader, state["generators"])
         if replay.is_stateful(self.loader):
             self.loader.load_state_dict(state["inner"])  # type: ignore[attr-defined]
+
+    def _load_parts(self, state: dict[str, Any]) -> None:
+        """Load the policy and the scores on record: both, or none if one refuses."""
+        if self.cheap is None:
+            self.selector.policy.load_state_dict(state["policy"])
+            return
+        checks.same_state(self.cheap.state_dict(), state["cheap"], (), "score")
+        before = self.selector.policy.state_dict()
+        self.selector.policy.load_state_dict(state["policy"])
+        try:
+            self.cheap.load_state_dict(state["cheap"])
+        except BaseException:
+            self.selector.policy.load_state_dict(before)
+            raise

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from torch import Tensor
+
 from adaselection import checks
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
+from adaselection.earned import Earned
 from adaselection.errors import ArgumentError
 from adaselection.registry import MethodInfo, MethodLike, adaboost_method, resolve
-from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Weighting
+from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
+from adaselection.types import Selection, Signals
+from adaselection.windows import drawn
 
+_FRESH = ("big_loss", "small_loss", "uniform")
 _SOUND: dict[str, Any] = {"importance": "softmax_z", "weighting": "bounded", "choice": "draw", "adaboost": None}
 _PAPER: dict[str, Any] = {"importance": "softmax", "weighting": "paper", "choice": "top_k", "adaboost": "clamp"}
 
@@ -26,6 +32,7 @@ class AdaSelection(Policy):
 
     Args:
         methods: names (`adaselection.methods()` lists them), your own functions, or pairs ``(name, function)``.
+            ``big_loss``, ``small_loss`` and ``uniform`` if None; under `RecordedLoader`, the earned mixture then.
         rate: share of the rows to keep, in ``(0, 1]``; 1 keeps all.
         beta: in ``[-1, 1]``: above 0 favours methods whose loss moves, below 0 steady ones, 0 keeps weights equal.
         curriculum: None (no reward), ``"printed"`` (eq. 4 as printed), ``"text"`` (as the paper describes it) or
@@ -54,7 +61,7 @@ class AdaSelection(Policy):
 
     def __init__(
         self,
-        methods: Sequence[MethodLike] = ("big_loss", "small_loss", "uniform"),
+        methods: Sequence[MethodLike] | None = None,
         rate: float = 0.3,
         *,
         beta: float = 0.5,
@@ -77,7 +84,7 @@ class AdaSelection(Policy):
         default = _PAPER if replicate == "paper" else _SOUND
         reading = adaboost or default["adaboost"]
         recipe = Recipe(
-            methods=_rows(methods, reading),
+            methods=_rows(_FRESH if methods is None else methods, reading),
             rate=checks.rate(rate),
             beta=checks.within("beta", beta, -1, 1),
             weighting=checks.one_of("weighting", weighting or default["weighting"], WEIGHTINGS),
@@ -99,6 +106,60 @@ class AdaSelection(Policy):
             )
         settings = {**_plain(recipe), "adaboost": reading, "replicate": replicate, "seed": seed}
         super().__init__(recipe, checks.seed(seed), settings)
+        self._as_scored = choice is not None or importance is not None or replicate is not None
+        own = methods is None and weighting is None and not self._as_scored and weight_exponent == 0
+        self._earned = Earned(rate) if own else None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight w of each method, summing to 1; of the earned mixture once it has seen recorded losses."""
+        return self._earned.weights if self._earned is not None and self._on_records else super().weights
+
+    @property
+    def idle(self) -> bool:
+        """The stop indicator of the earned mixture."""
+        return self._earned is not None and self._earned.idle
+
+    @property
+    def gains(self) -> tuple[float | None, float | None]:
+        """What the gate expected of a chosen instance over one at random, and what was seen; None before it opened."""
+        return (None, None) if self._earned is None else self._earned.gains
+
+    @property
+    def _mixes_chances(self) -> bool:
+        """Whether nothing asks for the scores of eq. 5 on the recorded plane."""
+        return not self._as_scored
+
+    def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
+        """Whether to leave anything out of a window of recorded instances; always, but for the earned mixture."""
+        return True if self._earned is None else self._earned.opens(signals, reduce)
+
+    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
+        """Choose from a window of recorded instances; the earned mixture keeps as many as it trusts, whatever ``k``."""
+        if self._earned is None:
+            return super().choose(signals, k, reduce=reduce)
+        chances = self._earned.chances(signals)
+        return self._through(lambda noise: (self._state, drawn(chances, noise)), signals)
+
+    def observe(self, before: Signals, losses: Tensor) -> None:
+        """Learn from losses that training has just seen."""
+        if self._earned is not None:
+            self._earned.observe(before, losses)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on bit for bit: tensors, numbers and strings, loadable with ``weights_only=True``."""
+        earned = {} if self._earned is None else self._earned.state_dict()
+        return {**super().state_dict(), "earned": earned}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`.
+
+        Raises:
+            StateError: the state is of another version, policy, method list or rate. The policy is then as it was.
+        """
+        super().load_state_dict(state)
+        if self._earned is not None:
+            self._earned.load_state_dict(state["earned"])
 
 
 class SingleMethod(Policy):

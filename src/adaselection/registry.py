@@ -4,142 +4,56 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from adaselection import functional
 from adaselection._shapes import Float
+from adaselection.catalogue import PAPER_ROWS, Inclusion, MethodInfo, adaboost_method, required
+from adaselection.catalogue_recorded import RECORDED_ROWS
 from adaselection.errors import ArgumentError
 from adaselection.types import Method, Signals
+
+__all__ = [
+    "BUILT_IN",
+    "MethodInfo",
+    "MethodLike",
+    "adaboost_method",
+    "checked_inclusion",
+    "checked_scores",
+    "method_info",
+    "methods",
+    "register_method",
+    "required",
+    "resolve",
+]
 
 MethodLike = str | tuple[str, Method] | Method
 """A method's name, a pair of a name and a function, or a named function."""
 
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """One row of the table.
-
-    Attributes:
-        name: the method's name, also in state dicts and records.
-        function: raw scores of the rows from their `Signals`, larger is more wanted.
-        needs: the signals that it reads: ``"losses"``, ``"grad_norms"``; empty if chance is enough.
-        equation: where the paper defines it.
-        source: where the rule comes from.
-        summary: one line for people.
-    """
-
-    name: str
-    function: Method
-    needs: frozenset[str]
-    equation: str
-    source: str
-    summary: str
-
-
-def required(value: Tensor | None, what: str) -> Tensor:
-    """The signal, or an error that says which one is missing.
-
-    Raises:
-        ArgumentError: the signal is None.
-    """
-    if value is None:
-        raise ArgumentError(
-            f"a method needs {what}, and the signals have none. Pass Signals(losses=..., {what}=...) to select(), "
-            "or let SelectiveLoader compute them."
-        )
-    return value
-
-
-def adaboost_method(reading: functional.AdaBoostReading | None) -> Method:
-    """The AdaBoost weight as a method; with no reading it follows the kind of the losses.
-
-    Cross-entropy losses are read as ``artanh(1 - exp(-l))``, all others scale-free by the running mean loss.
-    """
-
-    def score(signals: Signals) -> Float[Tensor, " b"]:
-        automatic = "cross_entropy" if signals.kind == "cross_entropy" else "scale_free"
-        return functional.adaboost(signals.losses, reading or automatic, signals.scale)  # type: ignore[arg-type]
-
-    return score
-
-
-_PAPER = "AdaSelection, section 3.2"
-
-
-def _row(name: str, function: Method, needs: str, equation: str, source: str, summary: str) -> MethodInfo:
-    return MethodInfo(name, function, frozenset(needs.split()), equation, source, summary)
-
-
-_METHODS: dict[str, MethodInfo] = {
-    row.name: row
-    for row in (
-        _row(
-            "uniform",
-            lambda s: functional.uniform(required(s.noise, "noise")),
-            "",
-            "eq. 2",
-            _PAPER,
-            "random rows, fresh each batch: the opponent that every rule must beat",
-        ),
-        _row(
-            "big_loss",
-            lambda s: functional.big_loss(s.losses),
-            "losses",
-            "eq. 2",
-            f"{_PAPER}; Jiang et al. 2019 (1910.00762)",
-            "the largest losses: fast on clean data, fragile under label noise and outliers",
-        ),
-        _row(
-            "small_loss",
-            lambda s: functional.small_loss(s.losses),
-            "losses",
-            "eq. 2",
-            f"{_PAPER}; Shah et al. 2020 (2001.03316)",
-            "the smallest losses: robust to outliers, learns little when run alone",
-        ),
-        _row(
-            "grad_norm",
-            lambda s: functional.grad_norm(required(s.grad_norms, "grad_norms")),
-            "losses grad_norms",
-            "eq. 2",
-            f"{_PAPER}; Katharopoulos & Fleuret 2018 (1803.00942)",
-            "the largest gradients at the model's output, in closed form, text included",
-        ),
-        _row(
-            "adaboost",
-            adaboost_method(None),
-            "losses",
-            "eq. 1",
-            _PAPER,
-            "AdaBoost's weight of the loss: ranks as big_loss does, but weighs the rows differently in a mixture",
-        ),
-        _row(
-            "coreset_extremes",
-            lambda s: functional.coreset_extremes(s.losses, s.valid),
-            "losses",
-            "eq. 2",
-            f"{_PAPER}, coresets approximation 1",
-            "half of the rows from the top of the losses, half from the bottom",
-        ),
-        _row(
-            "coreset_mean",
-            lambda s: functional.coreset_mean(s.losses, s.valid),
-            "losses",
-            "eq. 2",
-            f"{_PAPER}, coresets approximation 2",
-            "the losses nearest to the mean of the batch",
-        ),
-    )
-}
+_METHODS: dict[str, MethodInfo] = {row.name: row for row in (*PAPER_ROWS, *RECORDED_ROWS)}
 BUILT_IN = frozenset(_METHODS)
 
 
-def methods() -> tuple[str, ...]:
-    """Names of all methods, the built-in ones first."""
-    return tuple(_METHODS)
+_LISTED_LATER = frozenset(row.name for row in RECORDED_ROWS)
+
+
+def methods(plane: Literal["fresh", "recorded"] | None = None) -> tuple[str, ...]:
+    """Names of the methods, the built-in ones first.
+
+    Args:
+        plane: ``"fresh"`` for those that can judge a batch by fresh losses, ``"recorded"`` for those that can judge a
+            window by recorded ones, which are all. None for the paper's seven and your own.
+
+    Raises:
+        ArgumentError: another plane.
+    """
+    if plane not in ("fresh", "recorded", None):
+        raise ArgumentError(f"plane={plane!r} is unknown. Take 'fresh', 'recorded' or None.")
+    if plane is None:
+        return tuple(name for name in _METHODS if name not in _LISTED_LATER)
+    return tuple(name for name, row in _METHODS.items() if plane == "recorded" or row.plane == "both")
 
 
 def method_info(name: str) -> MethodInfo:
@@ -156,7 +70,13 @@ def method_info(name: str) -> MethodInfo:
 
 
 def register_method(
-    name: str, function: Method, *, needs: Iterable[str] = ("losses",), source: str = "", summary: str = ""
+    name: str,
+    function: Method,
+    *,
+    needs: Iterable[str] = ("losses",),
+    source: str = "",
+    summary: str = "",
+    inclusion: Inclusion | None = None,
 ) -> MethodInfo:
     """Add a method of your own, so that it can be named like the built-in ones.
 
@@ -167,11 +87,13 @@ def register_method(
         needs: the signals it reads, of ``"losses"`` and ``"grad_norms"``.
         source: where the rule comes from.
         summary: one line for people.
+        inclusion: its rule on the recorded plane: `Signals` of a window and k in, inclusion probabilities ``[b]`` out,
+            each in ``[0, 1]`` and their sum k; 0 where ``signals.valid`` is False. The k highest raw scores if None.
 
     Raises:
         ArgumentError: the name is a built-in method's, or ``needs`` names an unknown signal.
     """
-    row = _own(name, function, needs, source, summary)
+    row = _own(name, function, needs, source, summary, inclusion)
     _METHODS[name] = row
     return row
 
@@ -195,7 +117,14 @@ def resolve(method: MethodLike) -> MethodInfo:
     )
 
 
-def _own(name: str, function: Callable[..., Tensor], needs: Iterable[str], source: str, summary: str) -> MethodInfo:
+def _own(
+    name: str,
+    function: Callable[..., Tensor],
+    needs: Iterable[str],
+    source: str,
+    summary: str,
+    inclusion: Inclusion | None = None,
+) -> MethodInfo:
     if not name.isidentifier():
         raise ArgumentError(f"a method's name must be an identifier such as 'my_method'; got {name!r}.")
     if name in BUILT_IN:
@@ -204,7 +133,7 @@ def _own(name: str, function: Callable[..., Tensor], needs: Iterable[str], sourc
     unknown = wanted - {"losses", "grad_norms"}
     if unknown:
         raise ArgumentError(f"unknown signals {sorted(unknown)}; a method can need 'losses' and 'grad_norms'.")
-    return MethodInfo(name, function, wanted, "", source, summary)
+    return MethodInfo(name, function, wanted, "", source, summary, inclusion)
 
 
 def checked_scores(info: MethodInfo, signals: Signals) -> Float[Tensor, " b"]:
@@ -222,3 +151,20 @@ def checked_scores(info: MethodInfo, signals: Signals) -> Float[Tensor, " b"]:
             'register_method(name, function, needs=("losses", "grad_norms")) and use its name.'
         )
     return scores
+
+
+def checked_inclusion(info: MethodInfo, signals: Signals, k: int) -> Float[Tensor, " b"]:
+    """Inclusion probabilities of a method over a window, with their shape checked.
+
+    Raises:
+        ArgumentError: the rule did not return one number per row, or lacks a signal.
+    """
+    assert info.inclusion is not None  # filled in by MethodInfo
+    chances = info.inclusion(signals, k)
+    if not isinstance(chances, torch.Tensor) or chances.shape != signals.losses.shape:
+        got = tuple(chances.shape) if isinstance(chances, torch.Tensor) else type(chances).__name__
+        raise ArgumentError(
+            f"the inclusion of method {info.name!r} must return a tensor with one probability per row, shape "
+            f"{tuple(signals.losses.shape)}; got {got}."
+        )
+    return chances

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
@@ -57,10 +58,19 @@ class ModelScorer:
         self.model = model.module if isinstance(model, DistributedDataParallel) else model
         self._loss = None if loss_fn is None else RowLoss.of(loss_fn)
         self._score = score
-        self._mode = checks.one_of("score_mode", score_mode, ("eval", "train"))
+        self.mode: ScoreMode = checks.one_of("score_mode", score_mode, ("eval", "train"))
         self._autocast = autocast
-        self._grad_norms = grad_norms
+        self.grad_norms = grad_norms
         self._kept = BufferKeeper()
+
+    def variant(self, model: nn.Module | None = None, autocast: torch.dtype | None = None) -> ModelScorer:
+        """A scorer like this one with another model, or in another type; None for the same."""
+        other = copy.copy(self)
+        other._kept = BufferKeeper()
+        if model is not None:
+            other.model = model.module if isinstance(model, DistributedDataParallel) else model
+        other._autocast = self._autocast if autocast is None else autocast
+        return other
 
     @property
     def device(self) -> torch.device | None:
@@ -77,7 +87,7 @@ class ModelScorer:
             BatchStructureError: a batch that is no pair, with no ``score`` given.
         """
         rows = tree.length(batch)
-        with undisturbed(self.model, self._mode, self._kept), torch.no_grad(), self._precision():
+        with undisturbed(self.model, self.mode, self._kept), torch.no_grad(), self._precision():
             signals = self._signals(batch, rows)
         if signals.losses.shape != (rows,):
             raise LossShapeError(
@@ -91,7 +101,7 @@ class ModelScorer:
             result = self._score(self.model, batch)
             return checks.as_signals(result)
         if self._loss is None:
-            if isinstance(batch, Mapping) and "labels" in batch and not self._grad_norms:
+            if isinstance(batch, Mapping) and "labels" in batch and not self.grad_norms:
                 return Signals(labelled_mapping(self.model, batch), kind="cross_entropy")
             raise ArgumentError(
                 "nothing says how to score a batch. Pass loss_fn= for batches that are pairs (x, y), or score=, a "
@@ -106,7 +116,7 @@ class ModelScorer:
         if isinstance(outputs, Tensor) and outputs.dtype in (torch.float16, torch.bfloat16):
             outputs = outputs.float()
         losses = self._loss.losses(outputs, batch[1], rows)
-        norms = self._loss.grad_norms(outputs, batch[1]) if self._grad_norms else None
+        norms = self._loss.grad_norms(outputs, batch[1]) if self.grad_norms else None
         return Signals(losses, norms, self._loss.kind)
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
+from torch import Tensor
 
 from adaselection import distributed, tree
+from adaselection._shapes import Float, Int
 from adaselection.base import Policy
+from adaselection.cheap import CheapScores
+from adaselection.cheapscorer import CheapScorer
+from adaselection.errors import ArgumentError
 from adaselection.meter import Meter
 from adaselection.scoring import ModelScorer
 from adaselection.tree import Batch
@@ -24,45 +29,98 @@ class Selector:
         scorer: where their signals come from; not asked if the policy needs none.
         meter: what the phases are charged to.
         watch: called with the signals and the selection of each window, charged to no phase.
+        cheap: scores in the place of the scorer; the kept rows then carry their scores along.
     """
 
-    def __init__(self, policy: Policy, scorer: ModelScorer, meter: Meter, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        scorer: ModelScorer,
+        meter: Meter,
+        watch: Watch | None = None,
+        cheap: CheapScorer | None = None,
+    ) -> None:
         self.policy = policy
         self.scorer = scorer
         self.meter = meter
         self.watch = watch
+        self.cheap = cheap
 
     def place(self, rows: Batch) -> Batch:
         """The rows on the model's device."""
         device = self.scorer.device
         return rows if device is None else tree.to(rows, device)
 
-    def keep(self, rows: Batch, whole: bool = False) -> Batch:
-        """The rows kept; a pair of them and their sample weights where the policy gives such.
+    def keep(self, rows: Batch, whole: bool = False, ids: Int[Tensor, " b"] | None = None) -> Batch:
+        """The rows kept; a tuple of them and what goes along with them, which `apart` takes apart, if anything does.
 
         Args:
             rows: a window of rows on the model's device.
             whole: keep all of them unscored.
+            ids: their instances, where scores are used again.
         """
         size = tree.length(rows)
         device = self.scorer.device or torch.device("cpu")
-        if whole:
-            return (rows, torch.ones(size, device=device)) if self.policy.weighted else rows
         signals = Signals.blank(size, device)
+        if whole:
+            unscored = torch.full((size,), torch.nan, device=device)
+            return self._together(rows, torch.ones(size, device=device), unscored)
         if self.policy.needs:
-            with self.meter.phase("score"):
-                signals = self.scorer(rows)
-            self.meter.count(scored=size)
+            signals = self._score(rows, ids)
         with self.meter.phase("select"):
             reduce = distributed.mean if distributed.world_size() > 1 else None
             selection = self.policy.select(signals, reduce=reduce)
             kept = tree.take(rows, selection.indices)
+            scores = signals.losses[selection.indices] if self.cheap else None
         if self.watch is not None:
             self.watch(signals, selection)
-        return (kept, selection.sample_weights) if self.policy.weighted else kept
+        return self._together(kept, selection.sample_weights, scores)
+
+    def _score(self, rows: Batch, ids: Int[Tensor, " b"] | None) -> Signals:
+        if self.cheap is not None:
+            return self.cheap(rows, ids, self.meter)
+        with self.meter.phase("score"):
+            signals = self.scorer(rows)
+        self.meter.count(scored=tree.length(rows))
+        return signals
+
+    def _together(self, rows: Batch, weights: Float[Tensor, " k"], scores: Float[Tensor, " k"] | None) -> Batch:
+        extra = [weights] if self.policy.weighted else []
+        if self.cheap is not None and scores is not None:
+            extra.append(scores.float())
+        parts = (rows, *extra)
+        return parts if len(parts) > 1 else rows
+
+    def apart(self, batch: Batch) -> tuple[Batch, Tensor | None, Tensor | None]:
+        """Rows that `keep` gave, their sample weights and the losses that they were scored with; None without such."""
+        extra = self.policy.weighted + (self.cheap is not None)
+        rows, *more = batch if extra else (batch,)
+        return rows, more[0] if self.policy.weighted else None, more[-1] if self.cheap else None
 
     def check(self) -> None:
         """Raise what the policy could not raise on an accelerator without waiting for it."""
         device = self.scorer.device
         if device is not None and device.type != "cpu":
             self.policy.check()
+
+
+def check_parts(loader: object, policy: object, weighted: bool, cheap: object) -> None:
+    """Refuse what is no loader, no policy or no `CheapScores`, and sample weights that nobody would use.
+
+    Raises:
+        ArgumentError: one of these.
+    """
+    if cheap is not None and not isinstance(cheap, CheapScores):
+        raise ArgumentError(f"cheap must be CheapScores(...), such as CheapScores(shrink=2); got {cheap!r}.")
+    if not isinstance(loader, Iterable):
+        raise ArgumentError(
+            f"loader must be an iterable of batches; got {type(loader).__name__}. "
+            "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
+        )
+    if not isinstance(policy, Policy):
+        raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
+    if policy.weighted and not weighted:
+        raise ArgumentError(
+            "this policy gives sample weights, and a plain loop would ignore them. Pass weighted=True and call "
+            "loader.reduce(per_sample_losses) in the loop, or build the policy with weight_exponent=0."
+        )

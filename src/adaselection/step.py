@@ -122,7 +122,7 @@ def step(
     if reduce is not None:
         agreed = reduce(torch.cat((current, scale.reshape(1))))
         current, scale = agreed[:-1], agreed[-1]
-    log_weights, previous = _next_weights(recipe, state, current, scale, noise)
+    log_weights, previous = next_weights(recipe, state, current, scale, noise)
     time, shares = state.step + 1, log_weights.exp()
     reward = _reward(recipe, losses, valid, time)
     alpha = None if recipe.importance is None else _importance(recipe, raw, valid, k, known)
@@ -150,12 +150,12 @@ def _prepare_clean(signals: Signals, state: PolicyState, noise: Noise) -> Signal
     real = state.previous.dtype
     losses, norms = signals.losses.to(real), signals.grad_norms
     norms = norms if norms is None else norms.to(real)
-    scale = _running_scale((losses.abs() / losses.shape[0]).sum(), state)
+    scale = running_scale((losses.abs() / losses.shape[0]).sum(), state)
     valid = torch.ones_like(losses, dtype=torch.bool)
     return replace(signals, losses=losses, grad_norms=norms, noise=noise.rows.to(real), valid=valid, scale=scale)
 
 
-def _running_scale(size: Tensor, state: PolicyState) -> Tensor:
+def running_scale(size: Tensor, state: PolicyState) -> Tensor:
     """Running mean of the absolute loss."""
     return torch.where(state.step == 0, size, F.smooth(size, state.scale, _SCALE_HALF_LIFE))
 
@@ -182,11 +182,11 @@ def _prepare(signals: Signals, state: PolicyState, noise: Noise) -> Signals:
     mean = (torch.where(valid, losses, 0) / count).sum()
     losses = torch.where(valid, losses, mean)
     size = (torch.where(valid, losses.abs(), 0) / count).sum()
-    scale = _running_scale(size, state)
+    scale = running_scale(size, state)
     return replace(signals, losses=losses, grad_norms=norms, noise=noise.rows.to(real), valid=valid, scale=scale)
 
 
-def _next_weights(
+def next_weights(
     recipe: Recipe, state: PolicyState, current: Tensor, scale: Tensor, noise: Noise
 ) -> tuple[Tensor, Tensor]:
     """Eq. 3 in the recipe's form; the first batch leaves the weights equal."""

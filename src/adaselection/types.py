@@ -6,8 +6,8 @@ Shape legend, used in every docstring and annotation: ``b`` rows of a batch or w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -29,9 +29,16 @@ class Signals:
             label; ``"other"`` is always sound.
         noise: uniform random numbers in ``[0, 1)``, shape ``[b]``, from the policy's own generator. Filled in by the
             policy; a method of your own that needs chance takes it from here.
-        valid: True where the row's signals are finite, shape ``[b]``. Filled in by the policy, which also puts the
-            mean of the valid losses in the place of the others, so that averages stay what they are.
+        valid: True where the row's signals are finite (on the recorded plane: where there is a record), shape ``[b]``.
+            Filled in by the policy, which also puts the mean of the valid losses in the place of the others, so that
+            averages stay what they are.
         scale: running mean of the absolute loss, a scalar. Filled in by the policy.
+        averages: moving average of each instance's own losses, shape ``[b]``. This and what follows is known on the
+            recorded plane only, where the rows are a window of instances and ``losses`` are what training saw last.
+        ages: passes since the instance was trained on last, shape ``[b]``, at least 0.
+        visits: how often the instance was trained on, shape ``[b]``, int64.
+        irreducible: loss of each instance under a model trained on other data, shape ``[b]``; for ``rho_loss``.
+        columns: further columns of the record, by name, shape ``[b]`` each.
     """
 
     losses: Float[Tensor, " b"]
@@ -40,6 +47,11 @@ class Signals:
     noise: Float[Tensor, " b"] | None = None
     valid: Bool[Tensor, " b"] | None = None
     scale: Float[Tensor, ""] | None = None
+    averages: Float[Tensor, " b"] | None = None
+    ages: Float[Tensor, " b"] | None = None
+    visits: Int[Tensor, " b"] | None = None
+    irreducible: Float[Tensor, " b"] | None = None
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def blank(cls, size: int, device: torch.device | str = "cpu") -> Signals:

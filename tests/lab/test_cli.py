@@ -12,7 +12,7 @@ from adaselection.lab.tasks import TASKS
 from lab.smoke import SHORT, compare
 
 COMMON = {"--preset", "--label-noise", "--methods", "--beta", "--curriculum", "--importance", "--weighting", "--choice"}
-COMMON |= {"--help", "--data-dir", "--threads", "--out"}
+COMMON |= {"--help", "--regime", "--data-dir", "--threads", "--out"}
 FLAGS = {
     "tasks": {"--help"},
     "methods": {"--help"},

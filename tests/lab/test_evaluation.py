@@ -38,6 +38,23 @@ def test_accuracy_is_counted_over_all_rows_in_eval_mode_and_flags_are_put_back()
     assert not model.inner.training
 
 
+def test_the_worst_class_is_that_of_a_slow_reference_and_classes_without_rows_do_not_count():
+    draw = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(200, 5, generator=draw), torch.randint(0, 5, (200,), generator=draw)
+    targets[targets == 2] = 3
+    shares = []
+    for label in sorted(set(targets.tolist())):
+        answers = [row.argmax().item() for row, target in zip(logits, targets.tolist(), strict=True) if target == label]
+        shares.append(sum(answer == label for answer in answers) / len(answers))
+    result = evaluate_classification(Answer(), ArrayDataset(logits, targets))
+    assert result.worst_class == pytest.approx(100 * min(shares))
+    assert len(shares) == 4
+    assert evaluate_classification(Answer(), ArrayDataset(torch.eye(5), torch.arange(5))).worst_class == 100
+    nobody = evaluate_classification(Answer(), ArrayDataset(torch.eye(5)[:2], torch.tensor([1, 1])))
+    assert (nobody.value, nobody.worst_class) == (50, 50)
+    assert evaluate_regression(Answer(), ArrayDataset(torch.ones(3), torch.arange(3.0))).worst_class is None
+
+
 @pytest.mark.parametrize(("share", "collapsed"), [(0.95, False), (0.96, True)])
 def test_a_classifier_that_gives_one_answer_has_collapsed(share, collapsed):
     answers = (torch.arange(100) >= round(100 * share)).long()

@@ -119,8 +119,8 @@ def test_two_jobs_give_the_same_records_as_one(tmp_path):
     assert not any(record.environment.exclusive for record in records[2].values())
 
 
-def trial(arm, learning_rate, value, *, seed=0, rate=0.3):
-    config = {"split": "validation", "preset": "smoke", "learning_rate": learning_rate}
+def trial(arm, learning_rate, value, *, seed=0, rate=0.3, regime="plain"):
+    config = {"split": "validation", "preset": "smoke", "learning_rate": learning_rate, "regime": regime}
     return make(arm=arm, seed=seed, rate=rate, config=config, result={"value": value})
 
 
@@ -141,6 +141,13 @@ def test_trials_at_the_same_budget_and_rate_count_first():
     records += [trial("adaselection", 0.1, 80.0, rate=0.1), trial("adaselection", 0.5, 90.0, rate=0.1)]
     specs = grid(spec(), ["adaselection"], [0.1, 0.2, 0.3], [0.5], [0])
     assert [s.learning_rate for s in with_tuned(specs, records)] == [0.5, 0.5, 0.1]
+
+
+def test_trials_of_the_same_regime_count_first_and_those_of_another_where_there_are_none():
+    records = [trial("adaselection", 0.1, 90.0), trial("adaselection", 0.5, 80.0)]
+    records += [trial("adaselection", lr, value, regime="duplicated") for lr, value in ((0.1, 80.0), (0.5, 90.0))]
+    specs = [spec(regime=regime, rate=0.3, budget=0.5) for regime in ("plain", "duplicated", "long_tail")]
+    assert [s.learning_rate for s in with_tuned(specs, records)] == [0.1, 0.5, 0.1]
 
 
 def test_a_folder_that_cannot_be_written_stops_a_grid_before_it_trains(tmp_path, trained):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,49 @@ def test_the_run_id_is_the_hash_of_canonical_json():
     assert run_id(config | {"seed": 1}) != run_id(config)
 
 
+def test_every_committed_record_is_still_read_under_its_name_and_written_as_it_was():
+    code = (  # in a process of its own, where not every call is type-checked: there are many
+        "from pathlib import Path\n"
+        "from adaselection.lab.record import Record, run_id\n"
+        "for path in (path for folder in sys.argv[1:] for path in Path(folder).rglob('*.json')):\n"
+        "    text = path.read_text(encoding='utf-8')\n"
+        "    record = Record.from_json(text, path)\n"
+        "    good = record.run_id == run_id(record.config) == path.stem and record.to_json() == text\n"
+        "    print('good' if good else path)\n"
+    )
+    root = SOURCE.parent
+    reader = child(code, root / "results", root / "benchmarks" / "records" / "choice", wait=False)
+    lines = reader.communicate()[0].splitlines()
+    assert reader.returncode == 0
+    assert set(lines) == {"good"}
+    assert len(lines) >= 1236
+
+
+def test_new_fields_are_left_out_where_they_say_nothing():
+    record, config = make(value=90.0), plain()["config"]
+    assert (record.config.regime, record.result.worst_class, record.policy_trace) == ("plain", None, None)
+    assert not {"regime", "worst_class", "policy_trace"} & set(re.findall(r'"(\w+)":', record.to_json()))
+    assert run_id(config | {"regime": "plain"}) == run_id(config)
+    assert make(value=90.0, config={"regime": "plain"}, result={"worst_class": None}, policy_trace=None) == record
+    assert run_id(config | {"regime": "long_tail"}) != run_id(config)
+
+
+def test_new_fields_survive_the_way_to_text_and_back():
+    trace = {"gate": {"open": [True, False], "predicted_gain": [0.1, -2]}, "note": None, "by": "gate", "empty": {}}
+    record = make(config={"regime": "long_tail"}, result={"worst_class": 12.5}, policy_trace=trace)
+    again = Record.from_json(record.to_json())
+    assert again == record
+    assert (again.config.regime, again.result.worst_class, again.policy_trace) == ("long_tail", 12.5, trace)
+    assert record.repeatable()["policy_trace"] == trace
+    assert make(policy_trace={}).to_json().endswith('"policy_trace": {}\n}\n')
+
+
+@pytest.mark.parametrize("value", [{2}, [object()], {"deep": [1, b"x"]}])
+def test_a_policys_trace_is_plain_json(value):
+    with pytest.raises(DamagedRecordError, match=r"policy_trace\.a\S* must be plain JSON"):
+        make(policy_trace={"a": value})
+
+
 def test_values_that_are_not_finite_are_kept_as_null():
     record = make(value=float("nan"))
     assert record.result.value is None
@@ -82,6 +126,16 @@ def test_values_that_are_not_finite_are_kept_as_null():
         (plain(config={**plain()["config"], "split": "train"}), "config.split must be one of test, validation"),
         (plain(curve=[{"step": 1, "units": 1.0}]), r"missing key curve\[0\].train_loss"),
         (plain(weights={"methods": ["a"], "steps": [1], "values": [[0.5, 0.5]]}), "weights.values must have"),
+        (plain(config={**plain()["config"], "regime": None}), "config.regime must be text"),
+        (plain(config={**plain()["config"], "regime": "duplicated"}), "does not match its config"),
+        (plain(config={**plain()["config"], "surprise": 1}), "unknown key config.surprise"),
+        (plain(result={**plain()["result"], "worst_class": "low"}), "result.worst_class must be a finite number"),
+        (plain(policy_trace=[1]), "policy_trace must be a mapping"),
+        (plain(policy_trace={"gain": [0.5, float("nan")]}), r"policy_trace.gain\[1\] must be a finite number, not nan"),
+        (
+            plain(policy_trace={"gate": {"open": float("inf")}}),
+            "trace.gate.open must be a finite number, not inf",
+        ),
         (plain(losses={"edges": [0, 1], "seen": [1, 2], "kept": [1]}), "one shorter than losses.edges"),
     ],
 )

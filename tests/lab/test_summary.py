@@ -91,6 +91,37 @@ def test_presets_and_label_noise_are_studies_of_their_own():
     ]  # fmt: skip
 
 
+def test_regimes_are_studies_of_their_own_plain_data_first():
+    settings = [{}, {"regime": "duplicated"}, {"regime": "long_tail"}, {"label_noise": 0.3}]
+    settings += [{"regime": "noise_switch", "label_noise": 0.3}, {"regime": "long_tail", "label_noise": 0.2}]
+    found = summarise([make(config=setting) for setting in settings])
+    assert [s.title for s in found] == [
+        "digits (cpu preset)",
+        "digits (cpu preset, 30 % label noise)",
+        "digits (cpu preset, 5x duplicated data)",
+        "digits (cpu preset, 100:1 long tail)",
+        "digits (cpu preset, 100:1 long tail, 20 % label noise)",
+        "digits (cpu preset, 30 % label noise from halfway on)",
+    ]
+    assert [s.regime for s in found] == ["plain"] * 2 + ["duplicated", "long_tail", "long_tail", "noise_switch"]
+
+
+def test_the_worst_class_of_a_long_tail_is_noted():
+    tail = {"config": {"regime": "long_tail"}}
+    records = [make(arm="uniform_budget", seed=s, result={"worst_class": 30.0 + s}, **tail) for s in range(2)]
+    records += [make(seed=s, result={"worst_class": 40.0 + s}, **tail) for s in range(2)]
+    found = study(records)
+    assert (row(found, "uniform_budget").worst_class, row(found, "adaselection").worst_class) == (30.5, 40.5)
+    assert (
+        "Worst class, mean over the seeds: uniform_budget and budget 0.5: 30.5 %; "
+        "adaselection at rate 0.3 and budget 0.5: 40.5 %."
+    ) in found.notes
+    part = study(records, [make(seed=2, **tail)])
+    assert row(part, "adaselection").worst_class is None
+    assert not any("adaselection" in note for note in part.notes if note.startswith("Worst class"))
+    assert study([make(result={"worst_class": 9.0})]).notes == ()
+
+
 def test_the_harder_of_two_opponents_counts():
     weak = runs("uniform_budget", {0: 10.0, 1: 20.0}, config={"learning_rate": 9.0})
     found = study(weak, runs("uniform_budget", UNIFORM), runs("adaselection", UNIFORM))
@@ -124,6 +155,19 @@ def test_tuning_runs_enter_no_result():
         (0.1, 91.0, 1),
         (0.3, None, 1),
     ]
+
+
+def test_trials_of_another_regime_are_apart():
+    records = [
+        make(value=value, config={"split": "validation", "regime": regime, "learning_rate": learning_rate})
+        for regime, learning_rate, value in (
+            ("plain", 0.1, 90.0), ("plain", 0.3, 80.0), ("duplicated", 0.1, 80.0), ("duplicated", 0.3, 85.0),
+        )
+    ]  # fmt: skip
+    used = make(config={"regime": "duplicated", "learning_rate": 0.2})
+    assert [(t.regime, t.chosen, t.used) for t in tuning([used, *records])] == [
+        ("plain", 0.1, ()), ("duplicated", 0.3, (0.2,)),
+    ]  # fmt: skip
 
 
 def test_the_best_learning_rate_of_an_error_is_the_lowest():

@@ -8,7 +8,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from adaselection.lab import data
-from adaselection.lab.data import LoadedArrays
 from adaselection.lab.formats import BIKE_COLUMNS
 from adaselection.lab.models import MODELS
 from adaselection.lab.tasks import (
@@ -19,36 +18,15 @@ from adaselection.lab.tasks import (
     bike,
     cifar10,
     get_task,
-    mnist,
     regression,
 )
 from adaselection.lab.tasks.arrays import Augment
 from adaselection.lab.tasks.splits import replace_labels, split_rows
+from lab.stand_ins import no_files
+
+__all__ = ["no_files"]  # a fixture
 
 REAL_FOLDER = os.environ.get(data.FOLDER_VARIABLE)
-
-
-@pytest.fixture
-def no_files(monkeypatch):
-    """Stand in for the tasks' files: random arrays of the right form, so that no test needs a data folder."""
-    draw = np.random.default_rng(0)
-
-    def pictures(*shape):
-        arrays = {}
-        for split, rows in (("train", 700), ("test", 100)):
-            arrays[f"x_{split}"] = draw.integers(0, 256, (rows, *shape), dtype=np.uint8)
-            arrays[f"y_{split}"] = draw.integers(0, 10, rows, dtype=np.uint8)
-        return arrays
-
-    days = np.stack([draw.integers(1, 5, 731).astype(float) for _ in BIKE_COLUMNS], axis=1)
-    sets = {"mnist": pictures(28, 28), "cifar10": pictures(32, 32, 3), "bike": {"days": days}}
-
-    def load_arrays(name, data_dir=None):
-        return LoadedArrays(sets[name], "test", f"test:{name}", ())
-
-    for module in (mnist, cifar10, bike):
-        monkeypatch.setattr(module, "load_arrays", load_arrays)
-    return sets
 
 
 # Every task

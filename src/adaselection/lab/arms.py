@@ -47,12 +47,14 @@ class Arm:
         summary: One line.
         build: Makes the policy from a rate, a seed and the options; None where every row is trained on.
         mixes: Whether it mixes methods and so takes the options.
+        recorded: Whether it chooses from recorded losses; else from a scoring pass, or not at all.
     """
 
     name: str
     summary: str
     build: Build | None
     mixes: bool = False
+    recorded: bool = False
 
 
 def _single(method: str) -> Build:
@@ -61,6 +63,13 @@ def _single(method: str) -> Build:
 
 def _mixture(**fixed: Any) -> Build:
     return lambda rate, seed, options: AdaSelection(rate=rate, seed=seed, **{**options.given(), **fixed})
+
+
+def _candidates(**fixed: Any) -> Build:
+    """The members of the ladder: what the default chooses between, and two rules that follow the losses."""
+    return lambda rate, seed, options: AdaSelection(
+        ("uniform", "trusted", "proportional", "uncertain"), rate, seed=seed, **fixed
+    )
 
 
 def arms() -> dict[str, Arm]:
@@ -77,6 +86,36 @@ def arms() -> dict[str, Arm]:
             _mixture(replicate="paper"),
             True,
         ),
+    ]
+    rows += [
+        Arm(
+            "recorded",
+            "AdaSelection on recorded losses as it is by default, or as the options say",
+            _mixture(),
+            True,
+            True,
+        ),
+        Arm(
+            "recorded_paper",
+            "recorded losses, the paper's reading of every equation",
+            _candidates(weighting="paper"),
+            False,
+            True,
+        ),
+        Arm(
+            "recorded_bounded",
+            "recorded losses, eq. 3 bounded and with a fixed share",
+            _candidates(weighting="bounded"),
+            False,
+            True,
+        ),
+        Arm(
+            "recorded_placebo", "recorded losses, random method weights", _candidates(weighting="placebo"), False, True
+        ),
+    ]
+    rows += [
+        Arm(f"recorded_{name}", f"recorded losses, alone: {method_info(name).summary}", _single(name), False, True)
+        for name in methods("recorded")
     ]
     rows += [Arm(name, f"alone: {method_info(name).summary}", _single(name)) for name in methods() if name != "uniform"]
     return {row.name: row for row in rows}

@@ -13,7 +13,7 @@ __all__ = ["CellKey", "cell_key", "distinctions", "seeds_with_several_data"]
 
 
 class CellKey(NamedTuple):
-    """The settings that runs of one cell share, beside task, preset and label noise."""
+    """The settings that runs of one cell share, beside task, preset, regime and label noise."""
 
     arm: str
     rate: float | None

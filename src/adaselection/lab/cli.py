@@ -11,8 +11,9 @@ from rich.text import Text
 
 from adaselection.errors import AdaSelectionError
 from adaselection.lab.commands import Compare, Methods, Profile, Report, Run, Tasks, Tune
+from adaselection.lab.inspecting import Inspect
 
-Command = Tasks | Methods | Run | Compare | Tune | Report | Profile
+Command = Tasks | Methods | Run | Compare | Tune | Report | Profile | Inspect
 _ABOUT = "Train on the samples that are worth a gradient, and measure in seconds and accuracy whether that paid."
 
 

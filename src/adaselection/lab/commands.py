@@ -153,7 +153,8 @@ class Tune(Options):
         _do_all(specs, store, self.jobs, console)
         table = _list("arm", "tried", "best")
         for entry in tuning(store.read_all()[0]):
-            if (entry.task, entry.preset) == (base.task, base.preset):
+            setting = entry.task, entry.preset, entry.regime, entry.label_noise
+            if setting == (base.task, base.preset, base.regime, base.label_noise):
                 means = ((c.learning_rate, "-" if c.mean is None else f"{c.mean:.4g}") for c in entry.candidates)
                 tries = "  ".join(f"{value:g}: {mean}" for value, mean in means)
                 table.add_row(entry.arm, tries, "-" if entry.chosen is None else f"{entry.chosen:g}")

@@ -80,6 +80,7 @@ def with_tuned(specs: Iterable[RunSpec], records: Iterable[Record]) -> list[RunS
     for spec in specs:
         config = spec.config("")
         fits = [t for t in chosen if (t.task, t.preset, t.arm) == (config.task, config.preset, config.arm)]
+        fits = [t for t in fits if t.regime == config.regime] or fits
         fits = [t for t in fits if t.label_noise == config.label_noise] or fits
         exact = [t for t in fits if (t.budget, t.rate) == (config.budget, config.rate)] or fits
         known = spec.learning_rate is not None or not exact

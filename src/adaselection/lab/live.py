@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from adaselection import Report
+from adaselection import RecordedReport, Report
 from adaselection.lab.grid import Due
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.training import Progress as StepProgress
@@ -34,7 +34,7 @@ def bar(share: float, width: int = _BAR) -> Text:
     return Text(text.ljust(width, "·"), style="cyan")
 
 
-def facts(report: Report, loss: float) -> Table:
+def facts(report: Report | RecordedReport, loss: float) -> Table:
     """Loss, weights of the methods, kept share and seconds of each phase."""
     table = Table.grid(padding=(0, 2))
     table.add_row("loss", f"{loss:.4f}")

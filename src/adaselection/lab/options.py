@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 from adaselection.errors import ArgumentError
 from adaselection.lab.arms import PolicyOptions
 from adaselection.lab.spec import RunSpec
+from adaselection.lab.tasks import REGIMES
 
 
 def flag(metavar: str, text: str, **more: Any) -> object:
@@ -26,6 +27,7 @@ def _default(value: str) -> str:
 
 TaskName = Positional[Annotated[str, flag("TASK", "a row of `adaselection tasks`")]]
 Preset = Annotated[str, flag("NAME", "paper, cpu or smoke")]
+Regime = Annotated[str, flag("NAME", f"what the training data are like: {', '.join(REGIMES)}")]
 Threads = Annotated[int | None, flag("N", "processor threads of a run; else OMP_NUM_THREADS, else an equal share")]
 Jobs = Annotated[int, flag("N", "runs at the same time; seconds only count with 1")]
 Folder = Annotated[Path, flag("DIR", "folder of the records")]
@@ -37,6 +39,7 @@ class Options:
     """What `run`, `compare` and `tune` have in common."""
 
     preset: Preset = "cpu"
+    regime: Regime = "plain"
     label_noise: Annotated[float, flag("SHARE", "share of wrong training labels")] = 0.0
     methods: Annotated[str | None, flag("A,B,C", "candidates of the arm adaselection")] = None
     beta: Annotated[float | None, flag("X", "of eq. 3, in [-1, 1]")] = None
@@ -62,7 +65,13 @@ class Options:
             choice=self.choice,
         )
         return RunSpec(
-            task, preset=self.preset, label_noise=self.label_noise, options=options, data_dir=self.data_dir, **more
+            task,
+            preset=self.preset,
+            regime=self.regime,
+            label_noise=self.label_noise,
+            options=options,
+            data_dir=self.data_dir,
+            **more,
         )
 
 

@@ -1,6 +1,7 @@
 """The record of one run: typed, validated, and the same bytes for the same run.
 
 A record is one JSON file. `Record.from_json` checks every key and type, so the code behind it may trust what it reads.
+Fields with a default came later: they are left out where they hold it, so older records stay valid under their names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adaselection.errors import AdaSelectionError
-from adaselection.lab.typed_json import canonical, parse, to_plain
+from adaselection.lab.typed_json import canonical, parse, require_plain, to_plain
 
 SCHEMA = 1
 
@@ -34,7 +35,10 @@ class DamagedRecordError(AdaSelectionError, ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what a run computes. `rate` is None for arms that do not select."""
+    """Everything that decides what a run computes. `rate` is None for arms that do not select.
+
+    `regime` says what the training data were like, a name in `adaselection.lab.tasks.REGIMES`.
+    """
 
     task: str
     preset: str
@@ -47,11 +51,15 @@ class Config:
     split: Literal["test", "validation"]
     data: str
     policy: Mapping[str, Any] | None
+    regime: str = "plain"
 
 
 @dataclass(frozen=True)
 class Result:
-    """The final metric and loss. None stands for a value that was not finite: the run diverged."""
+    """The final metric and loss. None stands for a value that was not finite: the run diverged.
+
+    `worst_class` is the metric on the class where it is worst; None where there are no classes or it was not recorded.
+    """
 
     metric: str
     unit: str
@@ -59,6 +67,7 @@ class Result:
     value: float | None
     loss: float | None
     collapsed: bool
+    worst_class: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,11 @@ class Environment:
 
 @dataclass(frozen=True)
 class Record:
-    """One run, as stored. Build it with `from_json`, which checks every key, type and length."""
+    """One run, as stored. Build it with `from_json`, which checks every key, type and length.
+
+    `policy_trace` is what a policy says about itself, in keys of its own: its gate's decisions, predicted and realised
+    gain, effective sample size, coverage. Plain JSON with finite numbers; None where a policy says nothing.
+    """
 
     schema: int
     run_id: str
@@ -166,6 +179,7 @@ class Record:
     environment: Environment
     started: str
     finished: str
+    policy_trace: Mapping[str, Any] | None = None
 
     @classmethod
     def from_json(cls, data: str | bytes | Mapping[str, Any], source: str | Path | None = None) -> Record:
@@ -216,7 +230,7 @@ def run_id(config: Config | Mapping[str, Any]) -> str:
 
 
 def _check(record: Record) -> None:
-    """Check what types cannot say: the name, the lengths and the time stamps."""
+    """Check what types cannot say: the name, the lengths, what is free in form, and the time stamps."""
     expected = run_id(record.config)
     if record.run_id != expected:
         raise ValueError(f"run_id {record.run_id} does not match its config, which gives {expected}")
@@ -227,5 +241,7 @@ def _check(record: Record) -> None:
             raise ValueError("weights.values must have one row a step and one number a method")
     if losses is not None and not len(losses.edges) - 1 == len(losses.seen) == len(losses.kept):
         raise ValueError("losses.seen and losses.kept must be one shorter than losses.edges")
+    if record.policy_trace is not None:
+        require_plain(record.policy_trace, "policy_trace")
     for stamp in (record.started, record.finished):
         datetime.fromisoformat(stamp)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import Any
 
-from adaselection import Report
+import torch
+
+from adaselection import RecordedLoader, RecordedReport, Report, SelectiveLoader
 from adaselection.lab.record import SCHEMA, Environment, Record, run_id
 from adaselection.lab.spec import FULL_STEP, RunSpec
-from adaselection.lab.tasks import Evaluation
+from adaselection.lab.tasks import Evaluation, Splits
 from adaselection.lab.trace import Trace
 
 
 def record_of(
     spec: RunSpec,
-    report: Report,
+    report: Report | RecordedReport,
     trace: Trace,
     outcome: Evaluation | None,
     *,
@@ -22,6 +25,7 @@ def record_of(
     evaluating: float,
     machine: Environment,
     started: datetime,
+    policy_trace: dict[str, Any] | None = None,
 ) -> Record:
     """Put a run's record together, checked by its own reader.
 
@@ -34,6 +38,7 @@ def record_of(
         evaluating: Seconds of the evaluation.
         machine: What it ran on.
         started: When it began.
+        policy_trace: What a recorded loader's gate did; None for other runs.
     """
     fingerprint, rows = data
     full = FULL_STEP * rows * spec.get_preset().epochs
@@ -51,6 +56,7 @@ def record_of(
                 "value": None if outcome is None else _finite(outcome.value),
                 "loss": None if outcome is None else _finite(outcome.loss),
                 "collapsed": outcome is None or bool(outcome.collapsed),
+                "worst_class": None if outcome is None else outcome.worst_class,
             },
             "counts": {
                 "loaded": report.loaded,
@@ -69,10 +75,37 @@ def record_of(
             },
             **trace.as_dict(report.units / max(1, report.steps)),
             "environment": vars(machine),
+            **({} if policy_trace is None else {"policy_trace": policy_trace}),
             "started": _stamp(started),
             "finished": _stamp(datetime.now(UTC)),
         }
     )
+
+
+def recorded_trace(loader: SelectiveLoader | RecordedLoader, splits: Splits) -> dict[str, Any] | None:
+    """What the gate of a recorded loader expected and got, and what it left out that was really wrong."""
+    if isinstance(loader, SelectiveLoader):
+        return None
+    report = loader.report()
+    names = (
+        "windows",
+        "selected",
+        "shut",
+        "left_out",
+        "forced",
+        "effective",
+        "predicted_gain",
+        "realised_gain",
+        "stopped",
+    )
+    found: dict[str, Any] = {name: getattr(report, name) for name in (*names, "overhead", "steps_per_pass")}
+    signals = loader.records.read(torch.arange(len(splits.train)), now=2**31)
+    assert signals.visits is not None  # a record counts them
+    visits, wrong = signals.visits.double(), splits.train_noisy
+    found["visits"] = {"fewest": int(visits.min()), "mean": float(visits.mean()), "most": int(visits.max())}
+    if bool(wrong.any()) and not bool(wrong.all()):
+        found["visits"] |= {"mean_of_wrong": float(visits[wrong].mean()), "mean_of_right": float(visits[~wrong].mean())}
+    return found
 
 
 def _stamp(when: datetime) -> str:

@@ -14,6 +14,7 @@ from adaselection.lab.record import Record
 from adaselection.lab.store import Damage, RecordStore, StoreError, write_atomically
 from adaselection.lab.summary import OPPONENT, Row, Study, summarise
 from adaselection.lab.tables import by_budget
+from adaselection.lab.tasks import setting_in_words
 from adaselection.lab.tuning import Tuned, tuning
 from adaselection.lab.verdict import outcome, verdict
 
@@ -84,7 +85,7 @@ def _study(study: Study, place: int) -> dict[str, Any]:
     metric = wording.capital(wording.metric(study.metric))
     return {
         "id": f"study-{place}", "task": study.task, "preset": study.preset, "title": study.title,
-        "noise": wording.share(study.label_noise) if study.label_noise else "",
+        "setting": setting_in_words(study.regime, study.label_noise),
         "metric": f"{metric} ({study.unit})" if study.unit else metric, "metric_name": metric,
         "direction": "higher is better" if study.higher_is_better else "lower is better",
         "gain": f"Gain on uniform ({unit})" if unit else "Gain on uniform",
@@ -133,9 +134,9 @@ def _tuned(entry: Tuned) -> dict[str, Any]:
     for candidate in entry.candidates:
         value = _NAN if candidate.mean is None else f"{candidate.mean:.4g}" + (f" {entry.unit}" if entry.unit else "")
         tried.append((f"{candidate.learning_rate:g}", value, candidate.runs, candidate.learning_rate == entry.chosen))
-    noise = f", {wording.share(entry.label_noise)} label noise" if entry.label_noise else ""
+    setting = setting_in_words(entry.regime, entry.label_noise)
     return {
-        "task": f"{entry.task} ({entry.preset}{noise})",
+        "task": f"{entry.task} ({entry.preset}{', ' if setting else ''}{setting})",
         "arm": entry.arm, "rate": wording.rate(entry.rate), "budget": wording.share(entry.budget),
         "metric": wording.metric(entry.metric), "candidates": tried,
         "chosen": wording.DASH if entry.chosen is None else f"{entry.chosen:g}",

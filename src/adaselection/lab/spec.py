@@ -33,9 +33,10 @@ class RunSpec:
         split: What the run is judged on; `validation` for tuning.
         options: For the arms that mix methods.
         data_dir: Where to look for data files first.
+        regime: What the training data are like, a name in `adaselection.lab.tasks.REGIMES`.
 
     Raises:
-        ValueError: A value out of its range, or an unknown name.
+        ValueError: A value out of its range, an unknown name, or what the task's data cannot be.
     """
 
     task: str
@@ -49,6 +50,7 @@ class RunSpec:
     split: Split = "test"
     options: PolicyOptions = field(default_factory=PolicyOptions)
     data_dir: Path | None = None
+    regime: str = "plain"
 
     def __post_init__(self) -> None:
         self.get_preset()
@@ -56,9 +58,7 @@ class RunSpec:
             raise ArgumentError(f"budget {self.budget:g} is outside (0, 10]: it is a share of the full run's units.")
         if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ArgumentError(f"learning rate {self.learning_rate:g} must be above 0.")
-        LoadOptions(self.seed, self.label_noise)  # refuses a share outside [0, 1)
-        if self.label_noise and self.get_task().kind != "classification":
-            raise ArgumentError(f"task {self.task} has no labels to make wrong; leave --label-noise out.")
+        self.get_task().check(self.load_options())
         if not 0 <= self.seed < 2**63:
             raise ArgumentError(f"seed {self.seed} is outside [0, 2**63).")
         if self.options.given() and not self.arm().mixes:
@@ -82,6 +82,10 @@ class RunSpec:
         """A fresh policy; None for an arm that trains on every row."""
         build = self.arm().build
         return None if build is None else build(self.rate, self.seed, self.options)
+
+    def load_options(self) -> LoadOptions:
+        """What the run asks of the task's data."""
+        return LoadOptions(self.seed, self.label_noise, self.data_dir, self.split == "validation", self.regime)
 
     @property
     def effective_budget(self) -> float:
@@ -113,6 +117,7 @@ class RunSpec:
             split=self.split,
             data=fingerprint,
             policy=settings,
+            regime=self.regime,
         )
 
     def command(self) -> str:
@@ -122,6 +127,8 @@ class RunSpec:
             parts.append(f"--rate {_exact(self.rate)}")
         parts += [f"--budget {_exact(self.effective_budget)} --seed {self.seed}"]
         parts += [f"--learning-rate {_exact(self.effective_learning_rate)}"]
+        if self.regime != "plain":
+            parts.append(f"--regime {self.regime}")
         if self.label_noise:
             parts.append(f"--label-noise {_exact(self.label_noise)}")
         if self.split == "validation":

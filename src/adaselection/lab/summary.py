@@ -10,6 +10,7 @@ from typing import Any
 from adaselection.lab.cells import CellKey, cell_key, distinctions, seeds_with_several_data
 from adaselection.lab.record import Record
 from adaselection.lab.stats import PairedDifference, mean, paired_difference, standard_deviation
+from adaselection.lab.tasks.regimes import setting_in_words
 
 __all__ = ["OPPONENT", "Row", "Study", "summarise"]
 
@@ -38,6 +39,7 @@ class Row:
             to itself and all ran on one kind of machine.
         equivalent_uniform_rate: Rate at which uniform selection would have cost the same units.
         timed_equivalent_uniform_rate: The same in seconds, None where `seconds` is.
+        worst_class: Mean of the metric on each run's worst class, None unless every run has it.
     """
 
     arm: str
@@ -58,6 +60,7 @@ class Row:
     seconds: float | None
     equivalent_uniform_rate: float | None
     timed_equivalent_uniform_rate: float | None
+    worst_class: float | None
     collapsed: int
     diverged: int
 
@@ -79,10 +82,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Study:
-    """All rows of one task at one preset and one share of label noise: what may stand in one table."""
+    """All rows of one task at one preset, regime and share of label noise: what may stand in one table."""
 
     task: str
     preset: str
+    regime: str
     label_noise: float
     metric: str
     unit: str
@@ -92,9 +96,9 @@ class Study:
 
     @property
     def title(self) -> str:
-        """Task, preset and label noise in words."""
-        noise = f", {self.label_noise:.0%} label noise".replace("%", " %") if self.label_noise else ""
-        return f"{self.task} ({self.preset} preset{noise})"
+        """Task, preset, regime and label noise in words."""
+        setting = setting_in_words(self.regime, self.label_noise)
+        return f"{self.task} ({self.preset} preset{', ' if setting else ''}{setting})"
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -117,13 +121,14 @@ def summarise(records: Iterable[Record]) -> list[Study]:
         records: Any number of records of any tasks.
 
     Returns:
-        Studies by task, preset and label noise; rows by budget, arm and rate.
+        Studies by task, preset, regime (plain data first) and label noise; rows by budget, arm and rate.
     """
-    studies: dict[tuple[str, str, float, str], list[Record]] = defaultdict(list)
+    studies: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in records:
-        if record.config.split == "test":
-            config = record.config
-            studies[config.task, config.preset, config.label_noise, record.result.metric].append(record)
+        c = record.config
+        if c.split == "test":
+            key = c.task, c.preset, c.regime != "plain", c.regime, c.label_noise, record.result.metric
+            studies[key].append(record)
     return [_study(group) for _, group in sorted(studies.items(), key=lambda item: item[0])]
 
 
@@ -138,7 +143,7 @@ def _study(records: Sequence[Record]) -> Study:
     rows = sorted((_compared(row, rows) for row in rows), key=_row_order)
     c, result = first.config, first.result
     return Study(
-        c.task, c.preset, c.label_noise, result.metric, result.unit, result.higher_is_better, tuple(rows),
+        c.task, c.preset, c.regime, c.label_noise, result.metric, result.unit, result.higher_is_better, tuple(rows),
         tuple(_notes(rows, mixed_data)),
     )  # fmt: skip
 
@@ -170,6 +175,7 @@ def _row(records: Sequence[Record], detail: str) -> Row:
         seconds=_average([run.seconds.total for run in runs]) if timed else None,
         equivalent_uniform_rate=_present([run.measured.unit_equivalent_uniform_rate for run in runs]),
         timed_equivalent_uniform_rate=by_time,
+        worst_class=_present([run.result.worst_class for run in runs]),
         collapsed=sum(run.result.collapsed for run in runs),
         diverged=len(runs) - len(values),
     )  # fmt: skip
@@ -208,6 +214,11 @@ def _compared(row: Row, rows: Sequence[Row]) -> Row:
     return replace(row, difference=paired_difference(ours, theirs), opponent=rival.label)
 
 
+def _setting(row: Row) -> str:
+    rate = "" if row.rate is None else f" at rate {row.rate:g}"
+    return f"{row.label}{rate} and budget {row.budget:g}:"
+
+
 def _notes(rows: Sequence[Row], mixed_data: bool) -> Iterable[str]:
     records = [record for row in rows for record in row.records]
     versions = sorted({record.environment.adaselection for record in records})
@@ -220,6 +231,10 @@ def _notes(rows: Sequence[Row], mixed_data: bool) -> Iterable[str]:
         yield f"There are several {OPPONENT} rows at one budget. Others are compared with the best of them."
     if any(row.difference and 0 < row.difference.n < row.seeds for row in rows):
         yield f"Some runs have no {OPPONENT} run of the same seed. The difference uses the pairs alone."
+    if records[0].config.regime == "long_tail" and (known := [row for row in rows if row.worst_class is not None]):
+        unit = f" {records[0].result.unit}".rstrip()
+        each = (f"{_setting(row)} {row.worst_class:.1f}{unit}" for row in sorted(known, key=_row_order))
+        yield f"Worst class, mean over the seeds: {'; '.join(each)}."
     if collapsed := sum(row.collapsed for row in rows):
         yield f"{collapsed} of {len(records)} runs collapsed (the model says nearly the same for every input)."
     if diverged := sum(row.diverged for row in rows):

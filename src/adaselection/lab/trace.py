@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from adaselection import Selection, SelectiveLoader, Signals
+from adaselection import RecordedLoader, Selection, SelectiveLoader, Signals
 
 POINTS = 100
 BINS = 30
@@ -33,7 +33,7 @@ class Trace:
         self._steps = steps
         self._every = -(-steps // POINTS)
 
-    def step(self, step: int, loss: float, loader: SelectiveLoader) -> None:
+    def step(self, step: int, loss: float, loader: SelectiveLoader | RecordedLoader) -> None:
         """Take the training loss of a step, and now and then the methods' weights."""
         self._step = step
         self._sum += loss

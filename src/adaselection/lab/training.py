@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from adaselection import Report, SelectiveLoader, SingleMethod
+from adaselection import RecordedLoader, RecordedReport, Report, SelectiveLoader, SingleMethod
 from adaselection.errors import NonFiniteLossError
 from adaselection.functional import kept_per_batch
 from adaselection.lab.machine import Watch, environment
 from adaselection.lab.record import Record
-from adaselection.lab.recording import record_of
+from adaselection.lab.recording import record_of, recorded_trace
 from adaselection.lab.spec import FULL_STEP, RunSpec
-from adaselection.lab.tasks import ArrayDataset, LoadOptions, Preset, Splits
+from adaselection.lab.tasks import ArrayDataset, Preset, Splits
 from adaselection.lab.trace import Trace
 
 _SHOW_EVERY = 0.1  # seconds
@@ -42,10 +42,11 @@ class Progress:
     step: int
     steps: int
     loss: float
-    report: Report
+    report: Report | RecordedReport
 
 
 Show = Callable[[Progress], None]
+Keep = Callable[[Record, RecordedLoader, Splits], None]
 
 
 @dataclass
@@ -53,13 +54,14 @@ class Trainer:
     """Everything that one run trains with."""
 
     model: nn.Module
-    loader: SelectiveLoader
+    loader: SelectiveLoader | RecordedLoader
     loss: nn.Module
     train: ArrayDataset
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     steps: int
     trace: Trace
+    allowed: float
 
     def run(self, show: Show | None) -> bool:
         """Train for all steps; False if the loss stopped being finite."""
@@ -83,18 +85,45 @@ class Trainer:
         """Train step by step; yields the mean loss of each step."""
         done = passes = 0
         while done < self.steps:
-            self.train.set_epoch(passes)
+            if isinstance(self.loader, SelectiveLoader):
+                self.train.set_epoch(passes)
             for inputs, targets in self.loader:
-                loss = self.loss(self.model(inputs), targets).mean()
+                if self._over(len(targets)):
+                    return
+                loss = self._loss(inputs, targets)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 self.optimizer.step()
                 self.schedule.step()
                 done += 1
+                self.train.advance(done / self.steps)
                 yield loss.detach()
                 if done == self.steps:
                     return
             passes += 1
+
+    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Loss of a batch, a scalar with its graph; recorded where the loader records."""
+        outputs = self.model(inputs)
+        losses: Tensor = self.loss(outputs, targets)
+        if isinstance(self.loader, SelectiveLoader):
+            return losses.mean()
+        return self.loader.record(losses, outputs=outputs, targets=targets)
+
+    def _over(self, rows: int) -> bool:
+        """Whether a batch of a recorded loader does not fit into the budget any more; it is not trained on then.
+
+        The steps are those of whole walks, which have a short batch each; a draw has full ones only.
+        """
+        counts = self.loader.meter.counts
+        if (
+            isinstance(self.loader, SelectiveLoader)
+            or FULL_STEP * counts["trained"] <= self.allowed
+            or rows == counts["trained"]
+        ):
+            return False
+        self.loader.meter.count(loaded=-rows, trained=-rows, steps=-1)
+        return True
 
     def _off_the_clock(self) -> OffTheClock:
         return OffTheClock(self.loader)
@@ -103,7 +132,7 @@ class Trainer:
 class OffTheClock:
     """Time inside is not charged to training: it is spent on looking, not on learning."""
 
-    def __init__(self, loader: SelectiveLoader) -> None:
+    def __init__(self, loader: SelectiveLoader | RecordedLoader) -> None:
         self._meter = loader.meter
 
     def __enter__(self) -> None:
@@ -113,20 +142,21 @@ class OffTheClock:
         self._meter.charge("train", self._start - time.perf_counter())
 
 
-def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True) -> Record:
+def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True, keep: Keep | None = None) -> Record:
     """Do one run and return its record; the global random state is left as it was.
 
     Args:
         spec: The run.
         show: Called now and then and after the last step, off the clock.
         alone: Whether this is the only run of its grid at the time, so that its seconds may count.
+        keep: Given the record, the loader and the data, at the end of a run with a recorded loader.
 
     Raises:
         DataError: The task's data is missing or damaged.
     """
     task, preset = spec.get_task(), spec.get_preset()
     hold_out = spec.split == "validation"
-    splits = task.load(preset, LoadOptions(spec.seed, spec.label_noise, spec.data_dir, hold_out))
+    splits = task.load(preset, spec.load_options())
     started, watch = datetime.now(UTC), Watch()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
@@ -137,7 +167,7 @@ def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True) ->
         before = time.perf_counter()
         outcome = task.evaluate(trainer.model, splits.validation if hold_out else splits.test)
         evaluating = time.perf_counter() - before
-    return record_of(
+    record = record_of(
         spec,
         trainer.loader.report(),
         trainer.trace,
@@ -146,7 +176,11 @@ def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True) ->
         evaluating=evaluating,
         machine=environment(watch.others_busy(), alone=alone),
         started=started,
+        policy_trace=recorded_trace(trainer.loader, splits),
     )
+    if keep is not None and isinstance(trainer.loader, RecordedLoader):
+        keep(record, trainer.loader, splits)
+    return record
 
 
 def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
@@ -162,15 +196,20 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
         collate_fn=ArrayDataset.collate,
     )
     trace = Trace()
-    loader = SelectiveLoader(
-        inner,
-        spec.policy() or SingleMethod("uniform", rate=1),  # rate 1 hands every batch through
-        model=model,
-        loss_fn=loss,
-        score_mode=preset.score_mode,
-        surplus="carry",
-        on_select=trace.selected,
-    )
+    loader: SelectiveLoader | RecordedLoader
+    policy = spec.policy()
+    if policy is not None and spec.arm().recorded:
+        loader = RecordedLoader(inner, policy, on_walk=splits.train.set_epoch)
+    else:
+        loader = SelectiveLoader(
+            inner,
+            policy or SingleMethod("uniform", rate=1),  # rate 1 hands every batch through
+            model=model,
+            loss_fn=loss,
+            score_mode=preset.score_mode,
+            surplus="carry",
+            on_select=trace.selected,
+        )
     steps = affordable_steps(loader, len(splits.train), preset.epochs, spec.effective_budget)
     trace.plan(steps)
     optimizer = torch.optim.SGD(
@@ -180,11 +219,12 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
         weight_decay=preset.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _factor(preset.schedule, step, steps))
-    return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace)
+    allowed = spec.effective_budget * FULL_STEP * len(splits.train) * preset.epochs + 1e-6
+    return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace, allowed)
 
 
-def affordable_steps(loader: SelectiveLoader, rows: int, epochs: int, budget: float) -> int:
-    """Optimizer steps that a budget pays for, at least one.
+def affordable_steps(loader: SelectiveLoader | RecordedLoader, rows: int, epochs: int, budget: float) -> int:
+    """Optimizer steps that a budget pays for, at least one; for a recorded loader, those of whole walks.
 
     The full run costs ``3 * rows * epochs`` units. Scoring a row costs one unit, training on it three. The windows are
     counted one by one, so that short last batches and carried rows come out right and no run goes over its budget.
@@ -192,7 +232,7 @@ def affordable_steps(loader: SelectiveLoader, rows: int, epochs: int, budget: fl
     allowed = budget * FULL_STEP * rows * epochs + 1e-6
     policy, full = loader.policy, loader.batch_size or 1
     sizes = [full] * (rows // full) + [rows % full] * (rows % full > 0)
-    plain = policy.rate == 1
+    plain = policy.rate == 1 or isinstance(loader, RecordedLoader)
     used = waiting = steps = 0
     for size in itertools.cycle(sizes):
         used += 0 if plain or not policy.needs else size

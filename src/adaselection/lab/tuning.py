@@ -28,6 +28,7 @@ class Tuned:
 
     task: str
     preset: str
+    regime: str
     label_noise: float
     arm: str
     rate: float | None
@@ -41,7 +42,7 @@ class Tuned:
 
 
 def tuning(records: Iterable[Record]) -> list[Tuned]:
-    """Group the validation runs by task, preset, label noise, budget, arm and rate.
+    """Group the validation runs by task, preset, regime, label noise, budget, arm and rate.
 
     Args:
         records: Any records; those of the test split only say which learning rate was used.
@@ -53,13 +54,13 @@ def tuning(records: Iterable[Record]) -> list[Tuned]:
     used: dict[tuple[Any, ...], set[float]] = defaultdict(set)
     for record in records:
         c = record.config
-        arm = (c.task, c.preset, c.label_noise, c.arm)
+        arm = (c.task, c.preset, c.regime != "plain", c.regime, c.label_noise, c.arm)
         if c.split == "validation":
             trials[*arm, c.budget, c.rate].append(record)
         else:
             used[arm].add(c.learning_rate)
-    ordered = sorted(trials.items(), key=lambda item: (*item[0][:5], item[0][5] or 0.0))
-    return [_tuned(runs, tuple(sorted(used[key[:4]]))) for key, runs in ordered]
+    ordered = sorted(trials.items(), key=lambda item: (*item[0][:-1], item[0][-1] or 0.0))
+    return [_tuned(runs, tuple(sorted(used[key[:-2]]))) for key, runs in ordered]
 
 
 def _tuned(runs: list[Record], used: tuple[float, ...]) -> Tuned:
@@ -76,6 +77,6 @@ def _tuned(runs: list[Record], used: tuple[float, ...]) -> Tuned:
     known = [(sign * found.mean, -found.learning_rate) for found in candidates if found.mean is not None]
     chosen = -max(known)[1] if known else None
     return Tuned(
-        c.task, c.preset, c.label_noise, c.arm, c.rate, c.budget, result.metric, result.unit, result.higher_is_better,
-        tuple(candidates), chosen, used,
+        c.task, c.preset, c.regime, c.label_noise, c.arm, c.rate, c.budget, result.metric, result.unit,
+        result.higher_is_better, tuple(candidates), chosen, used,
     )  # fmt: skip

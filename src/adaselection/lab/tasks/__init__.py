@@ -8,17 +8,21 @@ from adaselection.lab.naming import lookup
 from adaselection.lab.tasks import bike, cifar10, digits, mnist, regression
 from adaselection.lab.tasks.arrays import ArrayDataset
 from adaselection.lab.tasks.base import Evaluation, LoadOptions, Metric, Preset, Splits, Task
+from adaselection.lab.tasks.regimes import REGIMES, Regime, setting_in_words
 
 __all__ = [
+    "REGIMES",
     "TASKS",
     "ArrayDataset",
     "Evaluation",
     "LoadOptions",
     "Metric",
     "Preset",
+    "Regime",
     "Splits",
     "Task",
     "get_task",
+    "setting_in_words",
 ]
 
 TASKS = MappingProxyType(

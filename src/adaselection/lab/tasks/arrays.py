@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from adaselection.lab.tasks.regimes import SWITCH_AT
+
 __all__ = ["ArrayDataset", "Augment", "Normalize"]
 
 Batch = tuple[Tensor, Tensor]
@@ -77,6 +79,9 @@ class ArrayDataset(Dataset[Batch]):
         targets: ``[n]``, int64 classes or float32 values.
         normalize: Applied to each batch of inputs.
         augment: Applied to each batch of pictures, before ``normalize``.
+        late_targets: ``[n]``, the targets from `switch_at` on; None where they stay the same. Give it to train
+            on targets that change in the middle of a run.
+        switch_at: Share of the run after which ``late_targets`` count.
 
     Raises:
         ValueError: Inputs and targets differ in length.
@@ -89,15 +94,34 @@ class ArrayDataset(Dataset[Batch]):
         *,
         normalize: Normalize | None = None,
         augment: Augment | None = None,
+        late_targets: Tensor | None = None,
+        switch_at: float = SWITCH_AT,
     ) -> None:
-        if len(inputs) != len(targets):
-            raise ValueError(f"{len(inputs)} inputs but {len(targets)} targets: give one target a row.")
+        for given in (targets, targets if late_targets is None else late_targets):
+            if len(inputs) != len(given):
+                raise ValueError(f"{len(inputs)} inputs but {len(given)} targets: give one target a row.")
         self.inputs = inputs
-        self.targets = targets
         self.normalize = normalize
         self.augment = augment
+        self.switch_at = switch_at
+        self._early, self._late = targets, late_targets
         # In shared memory, so that workers that outlive an epoch see the next one too.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._switched = torch.zeros((), dtype=torch.bool).share_memory_()
+
+    @property
+    def targets(self) -> Tensor:
+        """The targets ``[n]`` that count now."""
+        return self._late if self._late is not None and self._switched else self._early
+
+    def advance(self, done: float) -> None:
+        """Say which share of the run is done. Call it before each step; workers follow.
+
+        From `switch_at` on the late targets count. It depends on ``done`` alone, so a run that is taken up again
+        trains on the same targets. Without late targets it does nothing.
+        """
+        if self._late is not None:
+            self._switched.fill_(done >= self.switch_at)
 
     @property
     def epoch(self) -> int:
@@ -109,7 +133,7 @@ class ArrayDataset(Dataset[Batch]):
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.inputs)
 
     def __getitem__(self, index: int) -> Batch:
         """Return one row: its input ``[...]`` and its target ``[]``."""

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from adaselection.errors import ArgumentError
 from adaselection.lab.naming import lookup
 from adaselection.lab.tasks.arrays import ArrayDataset
+from adaselection.lab.tasks.regimes import REGIMES
 
 __all__ = ["Evaluation", "LoadOptions", "Metric", "Preset", "Splits", "Task"]
 
@@ -73,21 +76,29 @@ class LoadOptions:
         data_dir: Where to look for files first.
         hold_out: Split a validation set off the training set and hand out no test set, so that tuning cannot
             touch it.
+        regime: A name in `adaselection.lab.tasks.regimes.REGIMES`: what the training data are like.
 
     Raises:
-        ValueError: The share is outside [0, 1).
+        ValueError: The share is outside [0, 1), there is no such regime, or noise is to be switched on and there
+            is none.
     """
 
     seed: int = 0
     label_noise: float = 0.0
     data_dir: Path | None = None
     hold_out: bool = False
+    regime: str = "plain"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.label_noise < 1.0:
-            raise ValueError(
+            raise ArgumentError(
                 f"label_noise is {self.label_noise}: it is a share of the training labels, in [0, 1). "
                 "For 30 % give 0.3."
+            )
+        lookup(REGIMES, self.regime, "regime")
+        if self.regime == "noise_switch" and not self.label_noise:
+            raise ArgumentError(
+                "regime noise_switch switches label noise on, and there is none: say how much, as in --label-noise 0.3."
             )
 
 
@@ -99,13 +110,26 @@ class Splits:
         train: What the run trains on.
         validation: Clean rows for tuning; empty unless ``hold_out``.
         test: Clean rows for the final number; empty where ``hold_out``.
-        fingerprint: ``order:sha256`` of the decoded arrays before any split, subset or noise.
+        fingerprint: ``order:sha256`` of the decoded arrays before any split, subset, regime or noise.
+        train_noisy: bool ``[n]``, for each training row whether its target is wrong, or will be once noise is
+            switched on. For diagnosis alone: no policy may see it.
+
+    Raises:
+        ValueError: `train_noisy` has not one entry a training row.
     """
 
     train: ArrayDataset
     validation: ArrayDataset
     test: ArrayDataset
     fingerprint: str
+    train_noisy: Tensor
+
+    def __post_init__(self) -> None:
+        if self.train_noisy.shape != (len(self.train),) or self.train_noisy.dtype != torch.bool:
+            raise ArgumentError(
+                f"train_noisy is {self.train_noisy.dtype} {list(self.train_noisy.shape)}, and there are "
+                f"{len(self.train)} training rows: give one bool a row."
+            )
 
 
 @dataclass(frozen=True)
@@ -116,11 +140,13 @@ class Evaluation:
         value: The task's metric, in its unit.
         loss: Mean of the task's loss.
         collapsed: The model gives (nearly) the same answer to every input.
+        worst_class: The metric on the class where it is worst; None where there are no classes.
     """
 
     value: float
     loss: float
     collapsed: bool
+    worst_class: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +164,7 @@ class Task:
             first.
         loss: Gives the loss: outputs and targets to one value a sample, shape [b].
         evaluate: Gives the metric of a model on a part. Leaves the model as it was.
+        regimes: The regimes that ``load`` knows.
     """
 
     name: str
@@ -149,6 +176,7 @@ class Task:
     build: Callable[[Preset, Splits], nn.Module]
     loss: Callable[[], nn.Module]
     evaluate: Callable[[nn.Module, ArrayDataset], Evaluation]
+    regimes: tuple[str, ...] = ("plain",)
 
     def preset(self, name: str) -> Preset:
         """Return a preset by name.
@@ -157,3 +185,21 @@ class Task:
             ValueError: There is none of that name; the message has the nearest.
         """
         return lookup(self.presets, name, f"preset of {self.name}")
+
+    def check(self, options: LoadOptions) -> None:
+        """Refuse what this task's data cannot be.
+
+        Raises:
+            ValueError: Label noise where there are no classes, or a regime that the task does not have.
+        """
+        if options.regime not in self.regimes:
+            raise ArgumentError(
+                f"{self.name} has no regime {options.regime} ({REGIMES[options.regime].summary}). "
+                f"Choose one of: {', '.join(self.regimes)}."
+            )
+        wrong = "--regime outliers" if "outliers" in self.regimes else "--regime plain, which has outliers,"
+        if options.label_noise and self.kind == "regression":
+            raise ArgumentError(
+                f"{self.name} is a regression task and has no labels to make wrong, so label_noise="
+                f"{options.label_noise:g} has no meaning there. Use {wrong} for wrong targets, or leave it out."
+            )

@@ -20,6 +20,7 @@ from adaselection.lab.models import build_model
 from adaselection.lab.tasks.arrays import Normalize
 from adaselection.lab.tasks.base import LoadOptions, Metric, Preset, Splits, Task
 from adaselection.lab.tasks.evaluation import evaluate_classification
+from adaselection.lab.tasks.regimes import CLASSIFICATION
 from adaselection.lab.tasks.splits import classification_splits
 
 __all__ = ["TASK"]
@@ -30,7 +31,12 @@ NORMALIZE = Normalize(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616
 
 
 def load(preset: Preset, options: LoadOptions) -> Splits:
-    """Load the pictures as uint8 ``[n, 3, 32, 32]`` (batches: float32) and the classes as int64 ``[n]``."""
+    """Load the pictures as uint8 ``[n, 3, 32, 32]`` (batches: float32) and the classes as int64 ``[n]``.
+
+    Raises:
+        ValueError: The options ask for a regime that the task does not have.
+    """
+    TASK.check(options)
     loaded = load_arrays("cifar10", options.data_dir)
     values, size = loaded.values, preset.train_size
     return classification_splits(
@@ -85,4 +91,5 @@ TASK = Task(
     build=build,
     loss=partial(nn.CrossEntropyLoss, reduction="none"),
     evaluate=evaluate_classification,
+    regimes=CLASSIFICATION,
 )

@@ -19,6 +19,7 @@ from adaselection.lab.digests import array_digests, fingerprint
 from adaselection.lab.models import build_model
 from adaselection.lab.tasks.base import LoadOptions, Metric, Preset, Splits, Task
 from adaselection.lab.tasks.evaluation import evaluate_classification
+from adaselection.lab.tasks.regimes import CLASSIFICATION
 from adaselection.lab.tasks.splits import classification_splits, split_rows
 
 __all__ = ["TASK"]
@@ -30,7 +31,12 @@ HELD_OUT_SHARE = 0.2
 
 
 def load(preset: Preset, options: LoadOptions) -> Splits:
-    """Load the pictures as float32 ``[n, 64]`` in [-1, 1], and the digits as int64 ``[n]``."""
+    """Load the pictures as float32 ``[n, 64]`` in [-1, 1], and the digits as int64 ``[n]``.
+
+    Raises:
+        ValueError: The options ask for a regime that the task does not have.
+    """
+    TASK.check(options)
     inputs, labels = _read()
     rows = split_rows(len(labels), TEST_ROWS)
     pixels = torch.from_numpy(inputs / (PIXEL_MAX / 2) - 1).float()
@@ -80,4 +86,5 @@ TASK = Task(
     build=build,
     loss=partial(nn.CrossEntropyLoss, reduction="none"),
     evaluate=evaluate_classification,
+    regimes=CLASSIFICATION,
 )

@@ -21,15 +21,14 @@ FLAT_SHARE = 0.01
 
 
 def evaluate_classification(model: nn.Module, data: ArrayDataset) -> Evaluation:
-    """Accuracy in percent and mean cross-entropy.
+    """Accuracy in percent, over all rows and of the worst class, and mean cross-entropy.
 
     Args:
         model: Inputs ``[b, ...]`` to logits ``[b, classes]``. Its training flags are put back.
         data: The rows, with int64 targets.
 
     Returns:
-        The evaluation. ``collapsed`` says that one class has more than 95 % of the predictions, though no
-            class
+        The evaluation. ``collapsed`` says that one class has more than 95 % of the predictions, though no class
         has such a share of the targets.
 
     Raises:
@@ -40,7 +39,7 @@ def evaluate_classification(model: nn.Module, data: ArrayDataset) -> Evaluation:
     accuracy = (predictions == targets).double().mean().item()
     loss = nn.functional.cross_entropy(logits.double(), targets).item()
     collapsed = _top_share(predictions) > ONE_CLASS_SHARE >= _top_share(targets)
-    return Evaluation(value=100.0 * accuracy, loss=loss, collapsed=collapsed)
+    return Evaluation(100.0 * accuracy, loss, collapsed, worst_class=100.0 * _worst_class(predictions, targets))
 
 
 def evaluate_regression(model: nn.Module, data: ArrayDataset) -> Evaluation:
@@ -94,3 +93,10 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 
 def _top_share(classes: Tensor) -> float:
     return torch.bincount(classes).max().item() / len(classes)
+
+
+def _worst_class(predictions: Tensor, targets: Tensor) -> float:
+    """The lowest share of right answers among the classes that have rows."""
+    rows = torch.bincount(targets)
+    right = torch.bincount(targets[predictions == targets], minlength=len(rows))
+    return float((right[rows > 0].double() / rows[rows > 0]).min())

@@ -15,6 +15,7 @@ from adaselection.lab.models import build_model
 from adaselection.lab.tasks.arrays import Normalize
 from adaselection.lab.tasks.base import LoadOptions, Metric, Preset, Splits, Task
 from adaselection.lab.tasks.evaluation import evaluate_classification
+from adaselection.lab.tasks.regimes import CLASSIFICATION
 from adaselection.lab.tasks.splits import classification_splits
 
 __all__ = ["TASK"]
@@ -25,7 +26,12 @@ NORMALIZE = Normalize(mean=(0.1307,), std=(0.3081,))  # of the training set
 
 
 def load(preset: Preset, options: LoadOptions) -> Splits:
-    """Load the pictures as uint8 ``[n, 1, 28, 28]`` (batches: float32) and the digits as int64 ``[n]``."""
+    """Load the pictures as uint8 ``[n, 1, 28, 28]`` (batches: float32) and the digits as int64 ``[n]``.
+
+    Raises:
+        ValueError: The options ask for a regime that the task does not have.
+    """
+    TASK.check(options)
     loaded = load_arrays("mnist", options.data_dir)
     parts = [
         (
@@ -72,4 +78,5 @@ TASK = Task(
     build=build,
     loss=partial(nn.CrossEntropyLoss, reduction="none"),
     evaluate=evaluate_classification,
+    regimes=CLASSIFICATION,
 )

@@ -8,7 +8,8 @@ is led astray by rows that are wrong, so the judge must be rows that are right; 
 add the same large variance to every method's error and hide the difference. They go up as often as down, so
 that they add variance and no bias, and training on every row is not handed a defeat. Test targets keep their
 Gaussian noise: the best possible mean squared error is 1, and a relative difference of it means something. A
-held-out validation set is clean in the same way.
+held-out validation set is clean in the same way. In the regime ``clean`` the training rows have no outliers
+either; all else stays the same.
 
 The data are the same for every run, as in the other tasks: they come from a seed of their own, and a run's
 seed draws the weights and the order. The paper says neither the range of x, nor the noise, nor the outliers;
@@ -28,7 +29,8 @@ from adaselection.lab.models import build_model
 from adaselection.lab.tasks.arrays import ArrayDataset
 from adaselection.lab.tasks.base import LoadOptions, Metric, Preset, Splits, Task
 from adaselection.lab.tasks.evaluation import evaluate_regression
-from adaselection.lab.tasks.splits import refuse_label_noise, split_rows
+from adaselection.lab.tasks.regimes import regime_rows
+from adaselection.lab.tasks.splits import split_rows
 
 __all__ = ["TASK"]
 
@@ -45,9 +47,9 @@ def load(preset: Preset, options: LoadOptions) -> Splits:
     """Generate inputs as float32 ``[n, 1]`` (x / 5) and targets as float32 ``[n]``.
 
     Raises:
-        ValueError: The options ask for label noise.
+        ValueError: The options ask for label noise, or for a regime that the task does not have.
     """
-    refuse_label_noise("regression", options)
+    TASK.check(options)
     draw = np.random.default_rng(DATA_SEED)
     x = draw.uniform(-X_LIMIT, X_LIMIT, TRAIN_ROWS + TEST_ROWS)
     clean = SLOPE * x + INTERCEPT + NOISE * draw.standard_normal(len(x))
@@ -59,11 +61,15 @@ def load(preset: Preset, options: LoadOptions) -> Splits:
     size = TRAIN_ROWS if preset.train_size is None else preset.train_size
     rows = split_rows(size, round(HELD_OUT_SHARE * size) if options.hold_out else 0)
     test = slice(TRAIN_ROWS, TRAIN_ROWS if options.hold_out else None)
+    chosen = regime_rows(options.regime, len(rows.train))
+    train = torch.from_numpy(rows.train)[chosen.distinct][chosen.places]
+    wrong = torch.zeros_like(train, dtype=torch.bool) if options.regime == "clean" else moved[train] != targets[train]
     return Splits(
-        train=_part(inputs, moved, torch.from_numpy(rows.train)),
+        train=_part(inputs, targets if options.regime == "clean" else moved, train),
         validation=_part(inputs, targets, torch.from_numpy(rows.held_out)),
         test=_part(inputs, targets, test),
         fingerprint=fingerprint(f"seed-{DATA_SEED}", array_digests({"x": x, "clean": clean, "shift": shift})),
+        train_noisy=wrong,
     )
 
 
@@ -97,4 +103,5 @@ TASK = Task(
     build=build,
     loss=partial(nn.MSELoss, reduction="none"),
     evaluate=evaluate_regression,
+    regimes=("plain", "duplicated", "clean"),
 )

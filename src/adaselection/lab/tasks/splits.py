@@ -1,4 +1,4 @@
-"""Take a training set apart: prefix, held-out rows, noisy labels. All of it is seeded and repeatable."""
+"""Take a training set apart: prefix, held-out rows, regime, noisy labels. All of it is seeded and repeatable."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from adaselection.lab.tasks.arrays import ArrayDataset, Augment, Normalize
 from adaselection.lab.tasks.base import LoadOptions, Preset, Splits
+from adaselection.lab.tasks.regimes import regime_rows
 
-__all__ = ["Rows", "classification_splits", "refuse_label_noise", "replace_labels", "split_rows"]
+__all__ = ["Rows", "classification_splits", "move_targets", "replace_labels", "split_rows"]
 
 SPLIT_SEED = 20240103  # of every fixed split; a run's own seed never moves a row from one part to another
-LABEL_NOISE_STREAM = 1  # keeps the draws of the label noise apart from any other use of the run's seed
+LABEL_NOISE_STREAM, OUTLIER_STREAM = 1, 2  # keep their draws apart from any other use of the run's seed
 
 
 class Rows(NamedTuple):
@@ -59,17 +60,24 @@ def replace_labels(labels: Tensor, share: float, classes: int, seed: int) -> Ten
     return noisy
 
 
-def refuse_label_noise(task: str, options: LoadOptions) -> None:
-    """Refuse label noise where there are no classes.
+def move_targets(targets: Tensor, share: float, shift: tuple[float, float], seed: int) -> Tensor:
+    """Move a share of the targets up or down, with equal probability, by a distance drawn from a range.
 
-    Raises:
-        ValueError: The options ask for label noise.
+    Args:
+        targets: float32 ``[n]``. Left alone.
+        share: Exactly ``round(share * n)`` targets move.
+        shift: Least and largest distance.
+        seed: Draws the rows, directions and distances.
+
+    Returns:
+        float32 ``[n]``.
     """
-    if options.label_noise > 0.0:
-        raise ValueError(
-            f"{task} is a regression task: its targets are not classes, so label_noise={options.label_noise} "
-            "has no meaning there. Leave it out, or choose a classification task."
-        )
+    draw = np.random.default_rng([seed, OUTLIER_STREAM])
+    rows = draw.permutation(len(targets))[: round(share * len(targets))]
+    shifts = draw.choice([-1.0, 1.0], len(rows)) * draw.uniform(*shift, len(rows))
+    moved = targets.clone()
+    moved[torch.from_numpy(rows)] += torch.from_numpy(shifts).to(targets.dtype)
+    return moved
 
 
 def classification_splits(
@@ -85,8 +93,9 @@ def classification_splits(
 ) -> Splits:
     """Build the parts of a classification task.
 
-    The first ``preset.train_size`` rows are taken, then the held-out rows go, then labels get noisy: the
-    noise is in what trains and nowhere else.
+    The first ``preset.train_size`` rows are taken, then the held-out rows go, then the regime takes its rows,
+    then labels get noisy, and copies are copies of the noisy ones: regime and noise are in what trains and
+    nowhere else.
 
     Args:
         train: Inputs ``[n, ...]`` and int64 labels ``[n]``.
@@ -103,17 +112,23 @@ def classification_splits(
     """
     inputs, labels = (part[: preset.train_size] for part in train)
     rows = split_rows(len(labels), round(held_out_share * len(labels)) if options.hold_out else 0)
-    kept, held_out = torch.from_numpy(rows.train), torch.from_numpy(rows.held_out)
+    left, held_out = torch.from_numpy(rows.train), torch.from_numpy(rows.held_out)
+    chosen = regime_rows(options.regime, len(left), labels[left], classes)
+    kept, places = left[chosen.distinct], chosen.places
+    clean = labels[kept]
+    noisy = replace_labels(clean, options.label_noise, classes, options.seed)
+    late = options.regime == "noise_switch"
     test_rows = 0 if options.hold_out else len(test[1])
-    noisy = replace_labels(labels[kept], options.label_noise, classes, options.seed)
     return Splits(
         train=ArrayDataset(
-            inputs[kept],
-            noisy,
+            inputs[kept[places]],
+            (clean if late else noisy)[places],
             normalize=normalize,
             augment=Augment(options.seed) if preset.augment else None,
+            late_targets=noisy[places] if late else None,
         ),
         validation=ArrayDataset(inputs[held_out], labels[held_out], normalize=normalize),
         test=ArrayDataset(test[0][:test_rows], test[1][:test_rows], normalize=normalize),
         fingerprint=fingerprint,
+        train_noisy=(noisy != clean)[places],
     )

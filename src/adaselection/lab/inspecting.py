@@ -1,0 +1,164 @@
+"""The command `inspect`: find a run and its instances, load its data, show what there is to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from rich.console import Console
+from rich.text import Text
+from tyro.conf import Positional
+
+from adaselection.errors import ArgumentError
+from adaselection.lab.data import DataError
+from adaselection.lab.inspection import Inspection, Rows, inspect_instances
+from adaselection.lab.instances import InstanceFileError, Instances, instances_path, read_instances
+from adaselection.lab.options import DataDir, Folder, at_least_one, flag
+from adaselection.lab.record import Record
+from adaselection.lab.store import StoreError, write_atomically
+from adaselection.lab.tasks import LoadOptions, get_task
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Inspect", "find_record", "render_inspection", "terminal_tables", "training_rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect:
+    """List the hardest, the never-selected and the suspected-mislabelled rows of a run, and diagnose it."""
+
+    run: Positional[Annotated[str, flag("RUN", "id of a run, its first characters, or the path of its record")]]
+    folder: Folder = Path("runs")
+    top: Annotated[int, flag("N", "rows in each list")] = 12
+    output: Annotated[Path, flag("FILE", "the page to write", aliases=["-o"])] = Path("inspect.html")
+    data_dir: DataDir = None
+
+    def do(self, console: Console) -> None:
+        """Print the tables, write the page and print its path."""
+        top = at_least_one("top", self.top)
+        path, record = find_record(self.run, self.folder)
+        instances = read_instances(instances_path(path))
+        try:
+            rows = training_rows(record, instances, self.data_dir)
+        except DataError as error:
+            rows = None
+            console.print(Text(f"No pictures, as the data are not at hand. {error}", style="dim"), soft_wrap=True)
+        inspection = inspect_instances(record, instances, rows, top)
+        for table in terminal_tables(inspection):
+            console.print(table)
+        output = self.output.resolve()
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(output.parent, error) from error
+        write_atomically(output, render_inspection(inspection))
+        console.print(Text(str(output)), soft_wrap=True)
+
+
+def find_record(run: str, folder: Path) -> tuple[Path, Record]:
+    """Find the record of a run by its id or path.
+
+    Args:
+        run: Run id, its first characters, or the path of a record.
+        folder: Where to look for an id, at any depth.
+
+    Returns:
+        The path of the record, and the record.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ArgumentError: The id is that of several.
+        DamagedRecordError: The file is no valid record.
+    """
+    path = Path(run)
+    if path.suffix == ".json" or path.is_file():
+        if not path.is_file():
+            raise FileNotFoundError(f"no record {path}: name a run id of --folder, or the path of a record")
+        return path, Record.from_json(path.read_bytes(), path)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no results folder {folder}: name the one that holds the record with --folder")
+    found = sorted(
+        path
+        for path in folder.rglob("*.json")
+        if path.name.startswith(run) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise FileNotFoundError(f"no record of run {run!r} in {folder}: take the 16 hex digits of a file name")
+    if len(found) > 1:
+        shown = ", ".join(path.stem for path in found[:5])
+        raise ArgumentError(f"{len(found)} runs in {folder} begin with {run!r} ({shown}): give more of the id.")
+    return found[0], Record.from_json(found[0].read_bytes(), found[0])
+
+
+def training_rows(record: Record, instances: Instances, data_dir: Path | None = None) -> Rows:
+    """Load the rows that a run trained on, as they were at its end.
+
+    Args:
+        record: Of the run.
+        instances: Of the same run, to check that the rows are as many.
+        data_dir: Where to look for data files first.
+
+    Raises:
+        DataError: The data are missing, damaged, or not those of the record.
+        InstanceFileError: The file has another number of rows.
+    """
+    config = record.config
+    task = get_task(config.task)
+    options = LoadOptions(
+        config.seed, config.label_noise, data_dir, hold_out=config.split == "validation", regime=config.regime
+    )
+    splits = task.load(task.preset(config.preset), options)
+    if splits.fingerprint != config.data:
+        raise DataError(f"The data here ({splits.fingerprint}) are not those of the record ({config.data}).")
+    if len(splits.train) != len(instances):
+        raise InstanceFileError(
+            f"the one of run {record.run_id}",
+            f"it has {len(instances)} rows, and the run trains on {len(splits.train)}",
+        )
+    splits.train.advance(1.0)
+    right = None
+    if config.label_noise:
+        regime = "plain" if config.regime == "noise_switch" else config.regime
+        clean = task.load(task.preset(config.preset), replace(options, label_noise=0.0, regime=regime))
+        right = clean.train.targets
+    return Rows(splits.train.inputs, splits.train.targets, right, splits.train_noisy)
+
+
+def terminal_tables(inspection: Inspection) -> Iterator[Table]:
+    """The diagnosis and each list as a rich table."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    def table(title: str, note: str, *headers: str) -> Table:
+        made = Table(box=SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="bold", pad_edge=False)
+        made.caption, made.caption_justify = Text(note, overflow="fold"), "left"
+        for header in headers:
+            made.add_column(header, overflow="fold", justify="right" if len(headers) > 3 else "left")
+        return made
+
+    answers = table(inspection.title, "\n".join(inspection.lines), "question", "answer", "what it rests on")
+    for row in inspection.diagnosis.rows():
+        answers.add_row(*map(Text, row))
+    yield answers
+    for listing in inspection.listings:
+        rows = table(listing.title, listing.note, "row", "label", "right", "loss", "last", "visits", "age", "suspicion")
+        for item in listing.items:
+            right = item.right or ("wrong" if item.wrong else "")
+            cells = (str(item.row), item.label, right, item.loss, item.last, str(item.visits), item.age, item.suspicion)
+            rows.add_row(*map(Text, cells))
+        yield rows
+
+
+def render_inspection(inspection: Inspection) -> str:
+    """Return the page as HTML; it needs nothing else. The same inspection gives the same text."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("adaselection.lab"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("inspect.html.j2").render(page=inspection, answers=inspection.diagnosis.rows())

@@ -1,0 +1,162 @@
+"""What a recorded loader did, what it cost, and what its gate expected and got."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from adaselection.base import Policy
+from adaselection.chooser import Tally
+from adaselection.meter import PHASES, STEP_UNITS, Meter
+
+
+@dataclass(frozen=True)
+class RecordedReport:
+    """What a `RecordedLoader` did so far; `str()` is a table.
+
+    Attributes:
+        trained: instances loaded and handed out to be trained on; nothing else is loaded, and nothing is scored.
+        steps: batches handed out.
+        seconds: of each phase; ``select`` is everything that selection costs, ``score`` is 0.
+        rate: the rate asked for.
+        steps_per_pass: batches of a pass, and ``steps_per_walk`` of a walk over all data.
+        windows: planned by the policy: ``selected`` chosen from, ``shut`` taken whole because the gate was shut.
+        left_out: share of the instances that passed by and were not loaded.
+        forced: drawn by force, because they had no record or were unseen for too long.
+        effective: effective sample size of the draws over their size; below 1 where weights differ.
+        weights: weight of each method now.
+        predicted_gain: what the gate expected of an instance that it chose, over one taken at random; 1 is no gain.
+        realised_gain: the same from the losses that training then saw; None before the gate opened.
+        stopped: the stop indicator.
+    """
+
+    trained: int
+    steps: int
+    seconds: dict[str, float]
+    rate: float
+    steps_per_pass: int
+    steps_per_walk: int
+    windows: int
+    selected: int
+    shut: int
+    left_out: float
+    forced: int
+    effective: float | None
+    weights: dict[str, float] = field(default_factory=dict)
+    predicted_gain: float | None = None
+    realised_gain: float | None = None
+    stopped: bool = False
+
+    @classmethod
+    def of(cls, meter: Meter, policy: Policy, tally: Tally, per_pass: int, per_walk: int) -> RecordedReport:
+        """Put the report together."""
+        counts = meter.counts
+        passed_by = tally.offered - tally.drawn
+        predicted, realised = policy.gains
+        return cls(
+            trained=counts["trained"],
+            steps=counts["steps"],
+            seconds=dict(meter.seconds),
+            rate=policy.rate,
+            steps_per_pass=per_pass,
+            steps_per_walk=per_walk,
+            windows=tally.windows,
+            selected=tally.selected,
+            shut=tally.shut,
+            left_out=passed_by / max(1, passed_by + counts["trained"]),
+            forced=tally.forced,
+            effective=tally.effective / tally.drawn if tally.drawn else None,
+            weights=policy.weights,
+            predicted_gain=predicted,
+            realised_gain=realised,
+            stopped=policy.idle,
+        )
+
+    @property
+    def units(self) -> float:
+        """Work in forward passes of one instance: 3 for training on it, nothing else."""
+        return STEP_UNITS * self.trained
+
+    @property
+    def loaded(self) -> int:
+        """Instances loaded: those that were trained on."""
+        return self.trained
+
+    @property
+    def scored(self) -> int:
+        """Instances scored without a gradient: none."""
+        return 0
+
+    @property
+    def kept(self) -> float:
+        """Share of the instances that passed by and were trained on."""
+        return 1.0 - self.left_out
+
+    @property
+    def forward_step_ratio(self) -> None:
+        """Nothing is scored."""
+        return None
+
+    @property
+    def speedup_bound(self) -> None:
+        """Nothing is scored, so the only bound is what can be left out."""
+        return None
+
+    @property
+    def equivalent_uniform_rate(self) -> float | None:
+        """Seconds over those of loading and training alone: 1 and the overhead."""
+        return None if self.overhead is None else 1.0 + self.overhead
+
+    @property
+    def unit_equivalent_uniform_rate(self) -> float:
+        """The same in counted work: 1, for selection does none."""
+        return 1.0
+
+    @property
+    def overhead(self) -> float | None:
+        """Seconds of selection over those of training and loading; None before there were any."""
+        rest = self.seconds["train"] + self.seconds["load"]
+        return self.seconds["select"] / rest if rest else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All attributes and derived figures as plain values."""
+        return {**asdict(self), "units": self.units, "overhead": self.overhead}
+
+    def __str__(self) -> str:
+        """The report as a table of plain text."""
+        overhead = self.overhead
+        rows = [
+            (
+                "trained on",
+                f"{self.trained} instances in {self.steps} steps; {_percent(self.left_out)} left out, unloaded",
+            ),
+            ("a pass", f"{self.steps_per_pass} steps (rate {self.rate:g}); a walk over all data {self.steps_per_walk}"),
+            ("gate", self._gate()),
+            ("gain an instance", f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"),
+            ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
+            ("seconds", ", ".join(f"{name} {self.seconds[name]:.2f}" for name in PHASES if name != "score")),
+            ("selection costs", "-" if overhead is None else f"{100 * overhead:.2f} % of loading and training"),
+        ]
+        if self.effective is not None and self.effective < 0.995:
+            rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
+        if self.forced:
+            rows.append(("by force", f"{self.forced} instances, unseen for too long"))
+        if self.stopped:
+            rows.append(("stop", "no method is expected to lower a loss any more"))
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+    def _gate(self) -> str:
+        if not self.windows:
+            return "nothing recorded yet: the first walk takes every instance"
+        if not self.selected:
+            return f"shut in all {self.windows} windows: trained as the plain loader would"
+        return f"open in {self.selected} of {self.windows} windows"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"x {value:.2f}"
