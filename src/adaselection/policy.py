@@ -135,7 +135,7 @@ class AdaSelection(Policy):
         return True if self._earned is None else self._earned.opens(signals, reduce)
 
     def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
-        """Choose from a window of recorded instances; the earned mixture keeps as many as it trusts, whatever ``k``."""
+        """Choose from a window of recorded instances; the earned mixture keeps all that it trusts, whatever ``k``."""
         if self._earned is None:
             return super().choose(signals, k, reduce=reduce)
         chances = self._earned.chances(signals)

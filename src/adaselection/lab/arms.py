@@ -48,6 +48,7 @@ class Arm:
         build: Makes the policy from a rate, a seed and the options; None where every row is trained on.
         mixes: Whether it mixes methods and so takes the options.
         recorded: Whether it chooses from recorded losses; else from a scoring pass, or not at all.
+        anneal: Share of the run, at its end, that goes in whole walks, for recorded arms.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Arm:
     build: Build | None
     mixes: bool = False
     recorded: bool = False
+    anneal: float = 0.0
 
 
 def _single(method: str) -> Build:
@@ -65,11 +67,39 @@ def _mixture(**fixed: Any) -> Build:
     return lambda rate, seed, options: AdaSelection(rate=rate, seed=seed, **{**options.given(), **fixed})
 
 
-def _candidates(**fixed: Any) -> Build:
-    """The members of the ladder: what the default chooses between, and two rules that follow the losses."""
-    return lambda rate, seed, options: AdaSelection(
-        ("uniform", "trusted", "proportional", "uncertain"), rate, seed=seed, **fixed
-    )
+_LADDER = ("uniform", "trusted", "proportional", "uncertain")
+
+
+def _candidates(*members: str, **fixed: Any) -> Build:
+    """A mixture on recorded losses; without names, of what the default chooses between and a rule for noise."""
+    return lambda rate, seed, options: AdaSelection(members or _LADDER, rate, seed=seed, **fixed)
+
+
+def _recorded() -> list[Arm]:
+    """The arms on recorded losses: the default, the rungs of the ladder below it, then each method alone."""
+    even = _candidates("uniform", "proportional", weighting="fixed", weight_exponent=0.0)
+    half = _candidates("uniform", "proportional", weighting="fixed", weight_exponent=0.5)
+    full = _candidates("uniform", "proportional", weighting="fixed", weight_exponent=1.0)
+    rungs: list[tuple[str, str, Build, float]] = [
+        ("paper", "eq. 3 as printed", _candidates(weighting="paper"), 0.0),
+        ("bounded", "eq. 3 bounded and with a fixed share", _candidates(weighting="bounded"), 0.0),
+        ("placebo", "random method weights", _candidates(weighting="placebo"), 0.0),
+        ("biased", "half uniform, half by loss, weights of exponent 0", even, 0.0),
+        ("half_biased", "the same with weights of exponent 1/2", half, 0.0),
+        ("unbiased", "the same with weights of exponent 1", full, 0.0),
+        ("annealed", "the default, and whole walks for the last eighth", _mixture(), 0.125),
+        ("infobatch_annealed", "InfoBatch as published: whole walks for the last eighth", _single("infobatch"), 0.125),
+    ]
+    default = "AdaSelection on recorded losses as it is by default, or as the options say"
+    rows = [Arm("recorded", default, _mixture(), mixes=True, recorded=True)]
+    rows += [
+        Arm(f"recorded_{name}", f"recorded losses: {summary}", build, recorded=True, anneal=anneal)
+        for name, summary, build, anneal in rungs
+    ]
+    alone = "recorded losses, alone:"
+    for name in methods("recorded"):
+        rows.append(Arm(f"recorded_{name}", f"{alone} {method_info(name).summary}", _single(name), recorded=True))
+    return rows
 
 
 def arms() -> dict[str, Arm]:
@@ -87,36 +117,7 @@ def arms() -> dict[str, Arm]:
             True,
         ),
     ]
-    rows += [
-        Arm(
-            "recorded",
-            "AdaSelection on recorded losses as it is by default, or as the options say",
-            _mixture(),
-            True,
-            True,
-        ),
-        Arm(
-            "recorded_paper",
-            "recorded losses, the paper's reading of every equation",
-            _candidates(weighting="paper"),
-            False,
-            True,
-        ),
-        Arm(
-            "recorded_bounded",
-            "recorded losses, eq. 3 bounded and with a fixed share",
-            _candidates(weighting="bounded"),
-            False,
-            True,
-        ),
-        Arm(
-            "recorded_placebo", "recorded losses, random method weights", _candidates(weighting="placebo"), False, True
-        ),
-    ]
-    rows += [
-        Arm(f"recorded_{name}", f"recorded losses, alone: {method_info(name).summary}", _single(name), False, True)
-        for name in methods("recorded")
-    ]
+    rows += _recorded()
     rows += [Arm(name, f"alone: {method_info(name).summary}", _single(name)) for name in methods() if name != "uniform"]
     return {row.name: row for row in rows}
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional
 
-from adaselection import method_info, methods
-from adaselection.lab.arms import arms as all_arms
+from adaselection.errors import ArgumentError
+from adaselection.lab.listing import arm_table, method_tables, plain_table
 from adaselection.lab.options import (
     DataDir,
     Folder,
@@ -42,7 +42,7 @@ class Tasks:
         """Print the list."""
         from adaselection.lab.tasks import TASKS
 
-        table = _list("task", "what it is", "metric", "presets")
+        table = plain_table("task", "what it is", "metric", "presets")
         for task in TASKS.values():
             table.add_row(task.name, task.summary, task.metric.name, " ".join(task.presets))
         console.print(table)
@@ -54,16 +54,10 @@ class Methods:
 
     def do(self, console: Console) -> None:
         """Print both lists."""
-        table = _list("method", "keeps", "paper", "needs")
-        for name in methods():
-            info = method_info(name)
-            table.add_row(name, info.summary, info.equation, ", ".join(sorted(info.needs)) or "nothing")
-        console.print(table)
-        console.print()
-        table = _list("arm", "what it trains on")
-        for row in all_arms().values():
-            table.add_row(row.name, row.summary)
-        console.print(table)
+        for table in method_tables():
+            console.print(table)
+            console.print()
+        console.print(arm_table())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +71,7 @@ class Run(Options):
     seed: Annotated[int, flag("N", "of weights, data order, augmentation and selection")] = 0
     learning_rate: Annotated[float | None, flag("RATE", "the preset's if left out")] = None
     split: Annotated[Split, flag("{test,validation}", "what to judge on; validation for tuning")] = "test"
+    instances: Annotated[bool, flag("", "also write what `inspect` reads; for arms with recorded losses")] = False
     out: Folder = Path("runs")
 
     def do(self, console: Console) -> None:
@@ -93,10 +88,15 @@ class Run(Options):
             seed=self.seed,
             learning_rate=self.learning_rate,
             split=self.split,
+            irreducible=self.irreducible,
         )
+        if self.instances and not spec.arm().recorded:
+            raise ArgumentError(
+                f"--instances: {self.method} records nothing of its rows. Leave it out, or take --method recorded."
+            )
         store = RecordStore(self.out)
         with RunView(console, 1) as view:
-            for done in run_grid(named([spec]), store, show=view.run):
+            for done in run_grid(named([spec]), store, show=view.run, instances=self.instances):
                 view.done(done)
                 console.print(Text(str(store.path(done.found())), style="dim"), soft_wrap=True)
 
@@ -106,7 +106,7 @@ class Compare(Options):
     """Compare arms at equal cost over seeds; goes on where a killed comparison stopped."""
 
     task: TaskName
-    arms: Annotated[str, flag("A,B", "comma-separated arms")] = _ARMS
+    arms: Annotated[str, flag("A,B", "comma-separated arms, and groups of arms")] = _ARMS
     rates: Annotated[str, flag("X,Y", "comma-separated sampling rates")] = "0.3"
     budgets: Annotated[str, flag("X,Y", "comma-separated shares of the full run's work")] = "0.5"
     seeds: Annotated[int, flag("N", "number of seeds, 0 to N - 1")] = 5
@@ -121,7 +121,7 @@ class Compare(Options):
         set_threads(self.threads, self.jobs)
         base = self.spec(self.task, learning_rate=self.learning_rate)
         rates, budgets = numbers("rates", self.rates), numbers("budgets", self.budgets)
-        specs = grid(base, words(self.arms), rates, budgets, range(self.seeds))
+        specs = grid(base, words(self.arms), rates, budgets, range(self.seeds), irreducible=self.irreducible)
         store = RecordStore(self.out)
         _do_all(with_tuned(specs, store.read_all()[0]), store, self.jobs, console)
 
@@ -132,7 +132,7 @@ class Tune(Options):
 
     task: TaskName
     learning_rates: Annotated[str, flag("X,Y", "comma-separated candidates, the same for every arm")]
-    arms: Annotated[str, flag("A,B", "comma-separated arms")] = _ARMS
+    arms: Annotated[str, flag("A,B", "comma-separated arms, and groups of arms")] = _ARMS
     rate: Annotated[float, flag("RATE", "sampling rate of the trials")] = 0.3
     budget: Annotated[float, flag("SHARE", "budget of the trials")] = 0.5
     seeds: Annotated[int, flag("N", "number of seeds, from 1000 on, so that no trial is used again")] = 1
@@ -149,9 +149,10 @@ class Tune(Options):
         tried = [replace(base, learning_rate=value) for value in numbers("learning_rates", self.learning_rates)]
         seeds = range(1000, 1000 + self.seeds)
         store = RecordStore(self.out)
-        specs = [spec for each in tried for spec in grid(each, words(self.arms), [self.rate], [self.budget], seeds)]
+        make = partial(grid, irreducible=self.irreducible)
+        specs = [spec for each in tried for spec in make(each, words(self.arms), [self.rate], [self.budget], seeds)]
         _do_all(specs, store, self.jobs, console)
-        table = _list("arm", "tried", "best")
+        table = plain_table("arm", "tried", "best")
         for entry in tuning(store.read_all()[0]):
             setting = entry.task, entry.preset, entry.regime, entry.label_noise
             if setting == (base.task, base.preset, base.regime, base.label_noise):
@@ -192,14 +193,14 @@ class Profile:
         set_threads(self.threads)
         spec = RunSpec(self.task, preset=self.preset, data_dir=self.data_dir)
         found = measure(spec, at_least_one("repeats", self.repeats))
-        table = _list("one batch", "ms")
+        table = plain_table("one batch", "ms")
         table.add_row(f"load {found.batch_size} rows", f"{found.load:.2f}")
         table.add_row("score them (forward, no gradient)", f"{found.forward:.2f}")
         table.add_row("select", f"{found.select:.2f}")
         table.add_row("train on them (step)", f"{found.step:.2f}")
         console.print(table)
         console.print()
-        table = _list("rate", "time of a pass", "equivalent uniform rate", "steps of a full run")
+        table = plain_table("rate", "time of a pass", "equivalent uniform rate", "steps of a full run")
         for rate in RATES:
             cost = found.relative_cost(rate)
             table.add_row(f"{rate:g}", f"{cost:.0%}", f"{cost:.2f}", f"{rate * found.steps:.0f}")
@@ -227,10 +228,3 @@ def _do_all(specs: Sequence[RunSpec], store: RecordStore, jobs: int, console: Co
         console.print(terminal_table(study, console.width))
         console.print()
         console.print(Text(verdict(study).sentence, style="bold"))
-
-
-def _list(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table

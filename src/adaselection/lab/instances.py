@@ -11,7 +11,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adaselection import Signals
+from adaselection import RecordedLoader, Signals
 from adaselection.errors import AdaSelectionError, ArgumentError
-from adaselection.lab.store import StoreError
+from adaselection.lab.record import Record
+from adaselection.lab.store import RecordStore, StoreError
+from adaselection.lab.tasks import Splits, get_task
 
-__all__ = ["InstanceFileError", "Instances", "instances_path", "read_instances", "write_instances"]
+__all__ = [
+    "InstanceFileError",
+    "Instances",
+    "instances_path",
+    "keep_instances",
+    "read_instances",
+    "write_bytes",
+    "write_instances",
+]
 
 FORMAT = 1
 _COLUMNS = ("losses", "averages", "ages", "visits", "valid")
@@ -37,7 +47,7 @@ class InstanceFileError(AdaSelectionError, ValueError):
 
     def __init__(self, path: str | Path, reason: str) -> None:
         self.path, self.reason = str(path), reason
-        super().__init__(f"{path} is no usable instance file: {reason}. Do its run again with instances turned on.")
+        super().__init__(f"{path} is no usable instance file: {reason}. Do its run again with --instances.")
 
     def __reduce__(self) -> tuple[type[InstanceFileError], tuple[str, str]]:
         """Let it come back whole from another process."""
@@ -97,8 +107,26 @@ def write_instances(path: str | Path, signals: Signals, extra: Mapping[str, Tens
     arrays: dict[str, Any] = {name: _small(column) for name, column in columns.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, format=np.int64(FORMAT), kind=np.str_(signals.kind), **arrays)
-    _write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
     return path
+
+
+def keep_instances(store: RecordStore, record: Record, loader: RecordedLoader, splits: Splits) -> None:
+    """Write the instance file of a run that has just ended, beside where its record goes.
+
+    Args:
+        store: Where its record goes.
+        record: Of the run.
+        loader: That it trained with.
+        splits: What it trained on.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    signals = loader.records.read(torch.arange(len(splits.train)), now=int(loader.state_dict()["now"]))
+    kind: _Kind = "cross_entropy" if get_task(record.config.task).kind == "classification" else "squared_error"
+    extra = {"targets": splits.train.targets, "wrong": splits.train_noisy}
+    write_instances(instances_path(store.path(record)), replace(signals, kind=kind), extra)
 
 
 def read_instances(path: str | Path) -> Instances:
@@ -114,7 +142,8 @@ def read_instances(path: str | Path) -> Instances:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"no instance file {path}: it is written by runs that record losses, when asked to. Do the run again so."
+            f"no instance file {path}: it is written by runs that record losses, when asked to. Do the run again with "
+            "--instances."
         ) from error
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise InstanceFileError(path, str(error) or type(error).__name__) from error
@@ -162,7 +191,12 @@ def _checked(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Instances:
     return Instances(Signals(kind=_KINDS[_KINDS.index(kind)], **known), columns)
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file or none; its folder is created where missing.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
     temporary = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

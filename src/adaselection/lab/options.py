@@ -27,6 +27,7 @@ def _default(value: str) -> str:
 
 TaskName = Positional[Annotated[str, flag("TASK", "a row of `adaselection tasks`")]]
 Preset = Annotated[str, flag("NAME", "paper, cpu or smoke")]
+Noise = Annotated[float, flag("SHARE", "share of wrong training labels")]
 Regime = Annotated[str, flag("NAME", f"what the training data are like: {', '.join(REGIMES)}")]
 Threads = Annotated[int | None, flag("N", "processor threads of a run; else OMP_NUM_THREADS, else an equal share")]
 Jobs = Annotated[int, flag("N", "runs at the same time; seconds only count with 1")]
@@ -40,13 +41,14 @@ class Options:
 
     preset: Preset = "cpu"
     regime: Regime = "plain"
-    label_noise: Annotated[float, flag("SHARE", "share of wrong training labels")] = 0.0
-    methods: Annotated[str | None, flag("A,B,C", "candidates of the arm adaselection")] = None
+    label_noise: Noise = 0.0
+    methods: Annotated[str | None, flag("A,B,C", "candidates of the arms adaselection and recorded")] = None
     beta: Annotated[float | None, flag("X", "of eq. 3, in [-1, 1]")] = None
     curriculum: Annotated[str | None, flag("NAME", "printed, text or scale_free")] = None
     importance: Annotated[str | None, flag("NAME", "softmax_z, softmax, indicator or rank")] = None
     weighting: Annotated[str | None, flag("NAME", "bounded, paper, fixed or placebo")] = None
     choice: Annotated[str | None, flag("NAME", "top_k, quota or draw")] = None
+    irreducible: Annotated[Path | None, flag("FILE", "of `holdout`, or their folder, for recorded_rho_loss")] = None
     data_dir: DataDir = None
     threads: Threads = None
 

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
-from adaselection import RecordedLoader, RecordedReport, Report, SelectiveLoader
+from adaselection import RecordedLoader, RecordedLosses, RecordedReport, Report, SelectiveLoader
+from adaselection.errors import NonFiniteLossError
 from adaselection.lab.record import SCHEMA, Environment, Record, run_id
 from adaselection.lab.spec import FULL_STEP, RunSpec
 from adaselection.lab.tasks import Evaluation, Splits
 from adaselection.lab.trace import Trace
+
+
+class OffTheClock:
+    """Time inside is not charged to training: it is spent on looking, not on learning."""
+
+    def __init__(self, loader: SelectiveLoader | RecordedLoader) -> None:
+        self._meter = loader.meter
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._meter.charge("train", self._start - time.perf_counter())
 
 
 def record_of(
@@ -99,13 +114,21 @@ def recorded_trace(loader: SelectiveLoader | RecordedLoader, splits: Splits) -> 
         "stopped",
     )
     found: dict[str, Any] = {name: getattr(report, name) for name in (*names, "overhead", "steps_per_pass")}
-    signals = loader.records.read(torch.arange(len(splits.train)), now=2**31)
+    signals = _all_recorded(loader).read(torch.arange(len(splits.train)), now=2**31)
     assert signals.visits is not None  # a record counts them
     visits, wrong = signals.visits.double(), splits.train_noisy
     found["visits"] = {"fewest": int(visits.min()), "mean": float(visits.mean()), "most": int(visits.max())}
     if bool(wrong.any()) and not bool(wrong.all()):
         found["visits"] |= {"mean_of_wrong": float(visits[wrong].mean()), "mean_of_right": float(visits[~wrong].mean())}
     return found
+
+
+def _all_recorded(loader: RecordedLoader) -> RecordedLosses:
+    """The record, once what is on its way is in it; of a run that diverged, without its last losses."""
+    try:
+        return loader.records
+    except NonFiniteLossError:  # they are dropped by now
+        return loader.records
 
 
 def _stamp(when: datetime) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 from adaselection import Policy
 from adaselection.errors import ArgumentError
 from adaselection.lab.arms import Arm, PolicyOptions, get_arm
+from adaselection.lab.irreducible import FOLDER, Irreducible, Origin, find_irreducible
 from adaselection.lab.record import Config
 from adaselection.lab.tasks import LoadOptions, Preset, Task, get_task
 
@@ -34,9 +35,11 @@ class RunSpec:
         options: For the arms that mix methods.
         data_dir: Where to look for data files first.
         regime: What the training data are like, a name in `adaselection.lab.tasks.REGIMES`.
+        irreducible: File of irreducible losses, or folder of such files, for arms that read them; None for others.
 
     Raises:
         ValueError: A value out of its range, an unknown name, or what the task's data cannot be.
+        FileNotFoundError: There are no irreducible losses in that place.
     """
 
     task: str
@@ -51,6 +54,7 @@ class RunSpec:
     options: PolicyOptions = field(default_factory=PolicyOptions)
     data_dir: Path | None = None
     regime: str = "plain"
+    irreducible: Path | None = None
 
     def __post_init__(self) -> None:
         self.get_preset()
@@ -65,6 +69,25 @@ class RunSpec:
             flags = ", ".join(f"--{name}" for name in self.options.given())
             raise ArgumentError(f"{flags}: only arms that mix methods take this; {self.method} does not. Leave it out.")
         self.policy()
+        self._check_irreducible()
+
+    def _check_irreducible(self) -> None:
+        """See that irreducible losses are there where the arm reads them, belong to its rows, and nowhere else."""
+        if not reads_irreducible(self.arm(), self.options):
+            if self.irreducible is not None:
+                raise ArgumentError(f"--irreducible: {self.method} does not read irreducible losses. Leave it out.")
+            return
+        if not self.arm().recorded:
+            raise ArgumentError(
+                f"rho_loss reads irreducible losses, and {self.method} has no record to keep them in. "
+                "Take an arm on recorded losses: recorded_rho_loss, or recorded with --methods."
+            )
+        if self.irreducible is None:
+            raise ArgumentError(
+                f"{self.method} needs irreducible losses. Make them first: {self.origin().command}. "
+                f"Then add --irreducible {FOLDER}."
+            )
+        self.irreducible_losses()
 
     def get_task(self) -> Task:
         """The task."""
@@ -82,6 +105,28 @@ class RunSpec:
         """A fresh policy; None for an arm that trains on every row."""
         build = self.arm().build
         return None if build is None else build(self.rate, self.seed, self.options)
+
+    def origin(self) -> Origin:
+        """Which rows it trains on."""
+        return Origin(self.task, self.preset, self.regime, float(self.label_noise), self.split, self.seed)
+
+    def irreducible_losses(self) -> Irreducible | None:
+        """The irreducible losses of its training rows, where its arm reads them.
+
+        Raises:
+            FileNotFoundError: They are not there.
+            ValueError: They cannot be used, or belong to other rows.
+        """
+        return None if self.irreducible is None else find_irreducible(self.irreducible, self.origin())
+
+    def check_data(self, fingerprint: str) -> None:
+        """Refuse irreducible losses of other data than the task's here.
+
+        Raises:
+            IrreducibleFileError: They are.
+        """
+        if found := self.irreducible_losses():
+            found.check(fingerprint)
 
     def load_options(self) -> LoadOptions:
         """What the run asks of the task's data."""
@@ -105,6 +150,8 @@ class RunSpec:
         """
         policy = self.policy()
         settings = None if policy is None else {k: v for k, v in policy.settings.items() if k != "seed"}
+        if settings is not None and (found := self.irreducible_losses()):
+            settings["irreducible"] = found.settings
         return Config(
             task=self.task,
             preset=self.preset,
@@ -135,7 +182,18 @@ class RunSpec:
             parts.append("--split validation")
         for name, value in self.options.given().items():
             parts.append(f"--{name} {','.join(value) if isinstance(value, tuple) else value}")
+        if self.irreducible is not None:
+            parts.append(f"--irreducible {(FOLDER / self.origin().name).as_posix()}")
         return " ".join(parts)
+
+
+def reads_irreducible(arm: Arm, options: PolicyOptions) -> bool:
+    """Whether an arm reads irreducible losses.
+
+    Raises:
+        ValueError: Options that its policy refuses.
+    """
+    return arm.build is not None and "irreducible" in arm.build(0.5, 0, options).needs
 
 
 def _exact(value: float) -> str:

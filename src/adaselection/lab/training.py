@@ -19,7 +19,7 @@ from adaselection.errors import NonFiniteLossError
 from adaselection.functional import kept_per_batch
 from adaselection.lab.machine import Watch, environment
 from adaselection.lab.record import Record
-from adaselection.lab.recording import record_of, recorded_trace
+from adaselection.lab.recording import OffTheClock, record_of, recorded_trace
 from adaselection.lab.spec import FULL_STEP, RunSpec
 from adaselection.lab.tasks import ArrayDataset, Preset, Splits
 from adaselection.lab.trace import Trace
@@ -129,19 +129,6 @@ class Trainer:
         return OffTheClock(self.loader)
 
 
-class OffTheClock:
-    """Time inside is not charged to training: it is spent on looking, not on learning."""
-
-    def __init__(self, loader: SelectiveLoader | RecordedLoader) -> None:
-        self._meter = loader.meter
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._meter.charge("train", self._start - time.perf_counter())
-
-
 def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True, keep: Keep | None = None) -> Record:
     """Do one run and return its record; the global random state is left as it was.
 
@@ -199,7 +186,12 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
     loader: SelectiveLoader | RecordedLoader
     policy = spec.policy()
     if policy is not None and spec.arm().recorded:
-        loader = RecordedLoader(inner, policy, on_walk=splits.train.set_epoch)
+        share, steps = spec.arm().anneal, spec.effective_budget * preset.epochs * len(splits.train) / preset.batch_size
+        passes = math.ceil(steps / max(1, int(policy.rate * len(splits.train) / preset.batch_size)))
+        loader = RecordedLoader(inner, policy, on_walk=splits.train.set_epoch, passes=passes, anneal=share)
+        if found := spec.irreducible_losses():
+            found.check(splits.fingerprint, len(splits.train))
+            loader.records.fill("irreducible", torch.arange(len(splits.train)), found.losses)
     else:
         loader = SelectiveLoader(
             inner,
@@ -218,7 +210,7 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
         momentum=preset.momentum,
         weight_decay=preset.weight_decay,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _factor(preset.schedule, step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(preset.schedule, step, steps))
     allowed = spec.effective_budget * FULL_STEP * len(splits.train) * preset.epochs + 1e-6
     return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace, allowed)
 
@@ -246,7 +238,7 @@ def affordable_steps(loader: SelectiveLoader | RecordedLoader, rows: int, epochs
     return max(1, steps)
 
 
-def _factor(schedule: str, step: int, steps: int) -> float:
+def learning_rate_factor(schedule: str, step: int, steps: int) -> float:
     """Factor on the learning rate before the step with this number, counted from 0."""
     if schedule == "constant":
         return 1.0
