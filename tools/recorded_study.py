@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+Settings = dict[str, list[list[str]]]
 PARTS = ("tune_small", "tune_mnist", "tune_cifar10", "small", "ladder", "mnist", "cifar10", "timing")
 BUDGETS = "0.1,0.2,0.3,0.5"
 PAIR = "uniform_budget,recorded"
@@ -24,13 +25,14 @@ LADDER = (
     "recorded_katharopoulos_fleuret,recorded_biased,recorded_half_biased,recorded_unbiased,recorded_annealed,"
     "recorded_infobatch_annealed"
 )
-SMALL = {
+SMALL: Settings = {
     "digits": [["--label-noise", noise] for noise in NOISE]
     + [["--regime", "duplicated"], ["--regime", "long_tail"], ["--regime", "noise_switch", "--label-noise", "0.4"]],
     "bike": [[], ["--regime", "outliers"]],
     "regression": [[], ["--regime", "clean"]],
 }
-ON_LADDER = {"digits": SMALL["digits"], "regression": [[]]}
+TUNED_LADDER: Settings = {"digits": [["--label-noise", "0"], ["--label-noise", "0.4"]], "regression": [[]]}
+ON_LADDER: Settings = {"digits": SMALL["digits"], "regression": [[]]}
 RATES = {"digits": "0.05,0.15,0.4", "bike": "0.03,0.1,0.2", "regression": "0.0005,0.001,0.003"}
 
 
@@ -39,7 +41,7 @@ def commands(part: str) -> Iterator[list[str]]:
     if part == "tune_small":
         for task, settings in SMALL.items():
             for setting in settings:
-                arms = LADDER if setting in ON_LADDER.get(task, []) else PAIR
+                arms = LADDER if setting in TUNED_LADDER.get(task, []) else PAIR
                 yield ["tune", task, "--arms", arms, "--learning-rates", RATES[task], "--seeds", "2", *setting]
     if part == "tune_mnist":
         for noise in NOISE:
@@ -55,7 +57,7 @@ def commands(part: str) -> Iterator[list[str]]:
     if part == "ladder":
         for task, settings in ON_LADDER.items():
             for setting in settings:
-                yield ["compare", task, "--arms", LADDER, "--budgets", "0.5", "--seeds", "20", *setting]
+                yield ["compare", task, "--arms", LADDER, "--budgets", "0.5", "--seeds", "10", *setting]
     if part in ("mnist", "cifar10"):
         for noise in NOISE:
             arms = f"full,{PAIR}" if part == "mnist" or noise == "0" else PAIR

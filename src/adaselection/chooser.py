@@ -83,10 +83,9 @@ class Chooser:
             signals = self.recorder.read(numbers)
             known = _known(signals)
             unseen = numbers.shape[0] - int(known.sum())
-            if unseen > self.policy.rate * numbers.shape[0]:
-                return (
-                    _as_they_are(window) if unseen == numbers.shape[0] else self._batches(numbers[~known.cpu()], None)
-                )
+            if self._agreed(unseen) > self.policy.rate * numbers.shape[0]:
+                whole = unseen == numbers.shape[0] or _reduce() is not None
+                return _as_they_are(window) if whole else self._batches(numbers[~known.cpu()], None)
             self.tally.windows += 1
             if not self.policy.opens(_at(signals, known), reduce=_reduce()):
                 self.tally.shut += 1
@@ -107,13 +106,15 @@ class Chooser:
         overdue = ~known | (signals.ages >= self.limits.longest_unseen)  # type: ignore[operator]  # a record has ages
         must = rank_rows(torch.where(overdue, _waited(signals, known), -torch.inf))[: min(places, int(overdue.sum()))]
         free = known.clone().index_fill_(0, must, False)
+        others = free.nonzero().flatten()
+        rest, planned = _at(signals, others), min(places - must.shape[0], others.shape[0])
+        total = self._agreed(must.shape[0] + (self.policy.wanted(rest, planned) if planned > 0 else 0))
+        must = must[:total]
         rows, chances = must, torch.ones(must.shape[0], dtype=torch.float64)
         weights = torch.ones_like(chances)
-        if (self.policy.own_count or places > must.shape[0]) and bool(free.any()):
-            others = free.nonzero().flatten()
-            found = self.policy.choose(
-                _at(signals, others), min(places - must.shape[0], others.shape[0]), reduce=_reduce()
-            )
+        if others.shape[0] and (self.policy.own_count or total > must.shape[0]):
+            count = planned if self.policy.own_count else min(total - must.shape[0], others.shape[0])
+            found = self.policy.choose(rest, count, reduce=_reduce(), exact=not self.policy.own_count)
             rows = torch.cat((must, others[found.indices])).cpu()
             weights = torch.cat((weights, found.sample_weights.cpu().double()))
             if found.inclusion_probabilities is not None and self.policy.weight_exponent:
@@ -122,6 +123,13 @@ class Chooser:
         self._count(numbers.shape[0], must.shape[0], weights)
         order = rows.cpu().argsort()  # the order of the sampler
         return self._full(numbers[rows.cpu()[order]], weights[order].float())
+
+    def _agreed(self, count: int) -> int:
+        """How many to draw of a window: equally many in every process, so that their collectives stay in step."""
+        reduce = None if self.policy.own_count else _reduce()
+        if reduce is None:
+            return count
+        return round(float(reduce(torch.tensor([float(count)], device=self.recorder.records.device))))
 
     def _places(self, rows: int) -> int:
         """Instances to draw of a window of so many: whole batches, none lost between windows."""

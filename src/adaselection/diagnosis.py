@@ -77,7 +77,7 @@ class Diagnosis:
             ("class exposure", *_exposure(self.exposure)),
             (f"suspected {'label noise' if self.kind == 'cross_entropy' else 'outliers'}",
              _percent(self.noise.share), self.noise.reason + self._caution()),
-            ("weight entropy", "unknown" if entropy is None else f"{entropy:.2f}",
+            ("weight entropy", "unknown" if entropy is None else f"{max(0.0, entropy):.2f}",
              "of the methods; 1: equal weights, 0: one method has all"),
             ("majority prediction", _percent(self.collapse.majority), "share of the commonest answer"),
             ("fit", self.fit.sign or "no sign", self.fit.reason),

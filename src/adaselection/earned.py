@@ -10,14 +10,28 @@ from torch import Tensor
 from adaselection import checks
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
+from adaselection.errors import StateError
 from adaselection.functional.evidence import Movement
 from adaselection.step import Reduce
 from adaselection.types import Signals
 
 MEMBERS = ("uniform", "trusted")
-_KEEP, _MEMORY = 0.5, 100.0  # share of the sums, and most visits, that are carried on from window to window
+_KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
-_NUMBERS = ("open", "threshold", "share", "idle", "opened", "predicted", "worth", "seen")
+_NUMBERS = (
+    "open",
+    "judged",
+    "threshold",
+    "share",
+    "idle",
+    "opened",
+    "predicted",
+    "shares",
+    "low",
+    "low_seen",
+    "high",
+    "high_seen",
+)
 
 
 class Earned:
@@ -28,7 +42,7 @@ class Earned:
     ``uniform``: whole walks.
 
     ``trusted``: walks without the upper of two classes of the average losses, but for a few that are looked at again.
-    Earned while these are wrong rather than hard: the classes stand apart more than the halves of any unimodal crowd
+    Earned while these are wrong rather than hard: the classes stand apart more than the halves of a uniform crowd
     would, the instances of the upper class are of it again at later visits, and they do not get better through training
     on others. Lost when those that are looked at again are no longer of that class.
 
@@ -37,7 +51,8 @@ class Earned:
         apart: share of the variance between the classes, above which they are two.
         stays: share of visits at which the class stays, above which the gate opens.
         lost: share below which it shuts.
-        learnt: relative gain of the upper class in a walk through training on others, below which it is wrong.
+        learnt: relative gain of the upper class in a walk through training on others, below which it is wrong: the
+            estimate and one standard error are held against it.
         least: least share of the upper class; leaving out less is not worth it.
         audit: chance of an instance of the upper class to be drawn all the same.
         visits: least visits behind a decision.
@@ -50,14 +65,16 @@ class Earned:
         apart: float = F.UNIMODAL,
         stays: float = 0.7,
         lost: float = 0.35,
-        learnt: float = 0.05,
-        least: float = 0.04,
+        learnt: float = 0.07,
+        least: float = 0.02,
         audit: float = 0.05,
         visits: int = 20,
     ) -> None:
         self._rate = rate
         self._apart, self._stays, self._lost, self._learnt = apart, stays, lost, learnt
         self._least, self._audit, self._visits = least, audit, visits
+        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits")
+        self.settings = {"members": list(MEMBERS), **{name: getattr(self, f"_{name}") for name in names}}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
@@ -76,26 +93,41 @@ class Earned:
     def gains(self) -> tuple[float | None, float | None]:
         """Expected and seen worth of a chosen instance over one at random, averaged; None before the gate opened.
 
-        An instance is worth 1 in the lower class and 0 in the upper. Expected is from the record; seen is from the
-        losses when training came to those chosen.
+        An instance is worth 1 in the lower class and 0 in the upper. Expected is from the record. Seen is from the
+        losses when training came to those chosen; those looked at again stand for all suspects, so that a suspicion
+        that was wrong shows as a gain of 1. None before any was looked at.
         """
         now = self._now
-        expected = now["predicted"] / now["opened"] if now["opened"] else None
-        return expected, now["worth"] / now["seen"] if now["seen"] else None
+        if not now["opened"]:
+            return None, None
+        expected, share = now["predicted"] / now["opened"], now["shares"] / now["opened"]
+        if not now["high_seen"] or not now["low_seen"]:
+            return expected, None
+        chosen = (now["low"] + now["high"]) / (now["low_seen"] + now["high_seen"])
+        anyone = (1 - share) * now["low"] / now["low_seen"] + share * now["high"] / now["high_seen"]
+        return expected, chosen / anyone if anyone else None
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
-        found = torch.stack([*F.two_classes(_averages(signals)), *self._sums, *self._progress])
+        split = torch.stack(list(F.two_classes(_averages(signals))))
+        found = torch.cat((split, self._sums.to(split.device), self._progress.to(split.device)))
         if reduce is not None:
             found = reduce(found)
         threshold, apart, share, *rest = found.tolist()
-        sums, (visits, before, after) = Movement(*torch.tensor(rest[:7], dtype=torch.float64)), rest[7:]
+        sums, (visits, before, after) = Movement(*torch.tensor(rest[:-3], dtype=torch.float64)), rest[-3:]
         now = self._now
         now["open"] = float(self._judge(apart, share, sums))
-        now["threshold"], now["share"] = threshold, share
+        now["threshold"], now["share"], now["judged"] = threshold, share, 1.0
+        if now["open"]:
+            kept = 1 - share
+            now["opened"] += 1
+            now["shares"] += share
+            now["predicted"] += 1 / (kept + self._audit * share)
         if visits:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
-        self._sums *= min(_KEEP, _MEMORY / max(1.0, float(sums.visits)))
+        total = max(1.0, float(sums.visits))
+        carried = min(max(_KEEP * total, 2.0 * self._visits), _MEMORY, total)  # never too few to judge by
+        self._sums *= carried / total
         self._progress.zero_()
         return bool(now["open"])
 
@@ -105,13 +137,11 @@ class Earned:
         if self._now["open"]:
             return share > 0 and (stays > self._lost or not enough)
         two = apart > self._apart and share >= self._least
-        return enough and two and stays > self._stays and F.learnt_from_others(sums) < self._learnt
+        at_most = F.learnt_from_others(sums) + F.learnt_error(sums)
+        return enough and two and stays > self._stays and at_most < self._learnt
 
     def chances(self, signals: Signals) -> Float[Tensor, " b"]:
         """Chance of each instance of a window that the gate opened, shape ``[b]``."""
-        kept = 1 - self._now["share"]
-        self._now["predicted"] += 1 / (kept + self._audit * (1 - kept))
-        self._now["opened"] += 1
         return F.trusted(_averages(signals), self._audit)
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
@@ -122,18 +152,33 @@ class Earned:
         new, old = losses[known].double(), before.losses[known].double()
         self._progress += torch.stack([torch.ones_like(new).sum(), old.sum(), new.sum()]).cpu()
         now, threshold = self._now, torch.tensor(self._now["threshold"], dtype=torch.float64, device=losses.device)
-        if not now["threshold"]:
+        if not now["judged"]:
             return
         ages = before.ages[known].double() if before.ages is not None else torch.ones_like(new)
         upper = _averages(before)[known].double() > threshold
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"]:
-            now["worth"] += float((new <= threshold).sum()) / max(1 - now["share"], 1e-9)
-            now["seen"] += float(new.shape[0])
+            worth = new <= threshold
+            for name, which in (("low", ~upper), ("high", upper)):
+                now[name] += float((worth & which).sum())
+                now[f"{name}_seen"] += float(which.sum())
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""
         return {"sums": self._sums.clone(), "progress": self._progress.clone(), "now": dict(self._now)}
+
+    def check(self, state: dict[str, Any]) -> None:
+        """Refuse what is no `state_dict` of this version.
+
+        Raises:
+            StateError: it is not.
+        """
+        own = self.state_dict()
+        checks.same_state(own, state, (), "evidence")
+        checks.same_state(own["now"], state["now"], (), "evidence")
+        for name in ("sums", "progress"):
+            if not isinstance(state[name], Tensor) or state[name].shape != own[name].shape:
+                raise StateError(f"the evidence state is damaged: {name} is {state[name]!r}. Take another checkpoint.")
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
@@ -141,7 +186,7 @@ class Earned:
         Raises:
             StateError: the state is of another version.
         """
-        checks.same_state(self.state_dict(), state, (), "evidence")
+        self.check(state)
         self._sums, self._progress = state["sums"].clone(), state["progress"].clone()
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
 

@@ -36,6 +36,11 @@ class Kept:
         return len(self._slots)
 
     @property
+    def last_pass(self) -> int:
+        """Number of the last pass that was recorded."""
+        return self._now
+
+    @property
     def device(self) -> torch.device:
         """Where the record is kept."""
         return self._columns.packed.device

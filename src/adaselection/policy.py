@@ -111,6 +111,13 @@ class AdaSelection(Policy):
         self._earned = Earned(rate) if own else None
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that the policy was built from, as plain values; on records, those of the earned mixture."""
+        if self._earned is None or not self._on_records:
+            return super().settings
+        return {"rate": self.rate, "seed": self._settings["seed"], "earned": self._earned.settings}
+
+    @property
     def weights(self) -> dict[str, float]:
         """Weight w of each method, summing to 1; of the earned mixture once it has seen recorded losses."""
         return self._earned.weights if self._earned is not None and self._on_records else super().weights
@@ -134,12 +141,16 @@ class AdaSelection(Policy):
         """Whether to leave anything out of a window of recorded instances; always, but for the earned mixture."""
         return True if self._earned is None else self._earned.opens(signals, reduce)
 
-    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
-        """Choose from a window of recorded instances; the earned mixture keeps all that it trusts, whatever ``k``."""
+    def wanted(self, signals: Signals, k: int) -> int:
+        """How many of a window to draw where ``k`` are planned; the earned mixture wants all that it trusts."""
+        return k if self._earned is None else max(1, round(float(self._earned.chances(signals).sum())))
+
+    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None, exact: bool = False) -> Selection:
+        """Choose from a window of recorded instances; the earned mixture keeps all it trusts, unless ``exact``."""
         if self._earned is None:
             return super().choose(signals, k, reduce=reduce)
         chances = self._earned.chances(signals)
-        return self._through(lambda noise: (self._state, drawn(chances, noise)), signals)
+        return self._through(lambda noise: (self._state, drawn(chances, noise, k if exact else None)), signals)
 
     def observe(self, before: Signals, losses: Tensor) -> None:
         """Learn from losses that training has just seen."""
@@ -157,6 +168,8 @@ class AdaSelection(Policy):
         Raises:
             StateError: the state is of another version, policy, method list or rate. The policy is then as it was.
         """
+        if self._earned is not None:
+            self._earned.check(state.get("earned", {}))
         super().load_state_dict(state)
         if self._earned is not None:
             self._earned.load_state_dict(state["earned"])

@@ -33,7 +33,7 @@ class Recorder:
         self.records = records
         self.policy = policy
         self.meter = Meter()
-        self.now = 0
+        self.now = records.last_pass
         self._ids = ids
         self._waiting: deque[Drawn] = deque()
         self._numbers: list[int] = []

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from adaselection.lab.cli import main
+from adaselection.lab.holdout import HoldoutSpec, train_holdout
+from adaselection.lab.irreducible import Origin
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.tasks import Splits, Task, get_task
 
@@ -21,6 +23,34 @@ SHORT = ["--preset", "smoke"]
 
 def spec(**changes: Any) -> RunSpec:
     return RunSpec(**{"task": "digits", "preset": "smoke", **changes})
+
+
+KINDS = (  # an arm of every kind; the others differ from one of these by their rule alone
+    "full",
+    "uniform_budget",
+    "uniform_rate",
+    "adaselection",
+    "adaselection_paper",
+    "placebo",
+    "big_loss",
+    "grad_norm",
+    "recorded",  # its mixture is earned, and a gate may leave it at whole walks
+    "recorded_annealed",
+    "recorded_placebo",  # a mixture of fixed count
+    "recorded_proportional",  # a method of fixed count
+    "recorded_grad_norm",  # reads a further column, from the outputs
+    "recorded_early_stopping",  # writes further columns, and sets its own count
+    "recorded_infobatch",  # sets its own count, and weights the losses
+    "recorded_rho_loss",  # reads a column that is filled before training
+)
+
+
+def irreducible(folder: Path, **changes: Any) -> Path:
+    """Make the irreducible losses of a short run, and return their folder."""
+    rows = {"regime": "plain", "label_noise": 0.0, "split": "test", "seed": 0, **changes}
+    origin = Origin(task="digits", preset="smoke", **rows)
+    train_holdout(HoldoutSpec(origin))[0].write(folder)
+    return folder
 
 
 def compare(out: Path, *words: str) -> int:

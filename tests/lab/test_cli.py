@@ -7,20 +7,25 @@ import pytest
 from adaselection import methods
 from adaselection.lab.arms import arms
 from adaselection.lab.cli import main
+from adaselection.lab.groups import groups
+from adaselection.lab.instances import instances_path, read_instances
 from adaselection.lab.store import RecordStore
 from adaselection.lab.tasks import TASKS
 from lab.smoke import SHORT, compare
 
 COMMON = {"--preset", "--label-noise", "--methods", "--beta", "--curriculum", "--importance", "--weighting", "--choice"}
-COMMON |= {"--help", "--regime", "--data-dir", "--threads", "--out"}
+COMMON |= {"--help", "--regime", "--data-dir", "--threads", "--out", "--irreducible"}
 FLAGS = {
     "tasks": {"--help"},
     "methods": {"--help"},
-    "run": COMMON | {"--method", "--rate", "--budget", "--seed", "--learning-rate", "--split"},
+    "run": COMMON | {"--method", "--rate", "--budget", "--seed", "--learning-rate", "--split", "--instances"},
     "compare": COMMON | {"--arms", "--rates", "--budgets", "--seeds", "--learning-rate", "--jobs"},
     "tune": COMMON | {"--learning-rates", "--arms", "--rate", "--budget", "--seeds", "--jobs"},
     "report": {"--help", "--output"},
     "profile": {"--help", "--preset", "--data-dir", "--threads", "--repeats"},
+    "inspect": {"--help", "--folder", "--top", "--output", "--data-dir"},
+    "holdout": {"--help", "--preset", "--regime", "--label-noise", "--split", "--seed", "--seeds", "--model"}
+    | {"--epochs", "--learning-rate", "--folds", "--data-dir", "--threads", "--out"},
 }
 
 
@@ -50,10 +55,16 @@ def test_tasks_lists_every_task(width, capsys):
 def test_methods_lists_every_method_and_every_arm(width, capsys):
     assert main(["methods"]) == 0
     text = capsys.readouterr().out
-    first, second = (part.splitlines() for part in text.split("\n\n"))
-    assert [line.split()[0] for line in first[1:] if not line.startswith(" ")] == list(methods())
-    assert [line.split()[0] for line in second[1:] if not line.startswith(" ")] == list(arms())
+    paper, made_for_records, *rest = (part.splitlines() for part in re.split(r"\n *\n", text))
+    assert [line.split()[0] for line in paper[2:] if not line.startswith(" ")] == list(methods())
+    later = [name for name in methods("recorded") if name not in methods()]
+    assert [line.split()[0] for line in made_for_records[2:] if not line.startswith(" ")] == later
+    heads = [line.split()[0] for part in rest for line in part if line.strip() and not line.startswith(" ")]
+    assert heads[2:] == list(groups())
+    words = set(re.findall(r"\w+", "\n".join(line for part in rest for line in part)))
+    assert set(arms()) <= words
     assert narrowest(text) <= width
+    assert "…" not in text
 
 
 @pytest.mark.parametrize("command", FLAGS)
@@ -158,3 +169,80 @@ def test_profile_says_what_selection_costs_here(capsys):
         assert part in text
     rates = [line.split()[0] for line in text.splitlines() if line.startswith(("0.", "all"))]
     assert rates == ["0.1", "0.2", "0.3", "0.4", "0.5", "all"]
+
+
+RECORDING = ["run", "digits", *SHORT, "--method", "recorded_proportional", "--budget", "3", "--label-noise", "0.3"]
+
+
+def test_a_run_keeps_its_instances_and_inspect_shows_them(width, out, tmp_path, capsys):
+    words = [*RECORDING, "--instances", "--out", str(out)]
+    assert main(words) == 0
+    (record,) = RecordStore(out).read_all()[0]
+    path = instances_path(out / "digits" / f"{record.run_id}.json")
+    found = read_instances(path)
+    trace = record.policy_trace["visits"]
+    assert int(found.signals.visits.sum()) == record.counts.trained
+    assert (int(found.signals.visits.min()), int(found.signals.visits.max())) == (trace["fewest"], trace["most"])
+    assert found.signals.kind == "cross_entropy"
+    assert int(found.extra["wrong"].sum()) == round(0.3 * len(found))
+    assert float(found.signals.ages.min()) == 0
+    capsys.readouterr()
+    page = tmp_path / "page.html"
+    assert main(["inspect", record.run_id[:6], "--folder", str(out), "-o", str(page), "--top", "4"]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[-1] == str(page.resolve())
+    assert max(map(len, text.splitlines()[:-1])) <= width
+    assert "Suspected mislabelled" in text
+    assert page.read_text(encoding="utf-8").count("<img") >= 8
+
+
+def test_instances_are_made_later_without_touching_the_record(out, capsys):
+    assert main([*RECORDING, "--out", str(out)]) == 0
+    (path,) = (out / "digits").glob("*.json")
+    before = path.read_bytes()
+    assert not instances_path(path).exists()
+    assert main([*RECORDING, "--instances", "--out", str(out)]) == 0
+    assert path.read_bytes() == before
+    made = instances_path(path).read_bytes()
+    capsys.readouterr()
+    assert main([*RECORDING, "--instances", "--out", str(out)]) == 0
+    assert "(had its record)" in capsys.readouterr().out
+    instances_path(path).unlink()
+    assert main([*RECORDING, "--instances", "--out", str(out)]) == 0
+    assert instances_path(path).read_bytes() == made
+    assert RecordStore(out).read_all()[1] == []
+
+
+def test_compare_takes_a_group_and_says_what_its_gates_did(width, out, capsys):
+    assert compare(out, "--arms", "baselines,recorded_policies", "--seeds", "1", "--budgets", "2") == 0
+    arms_run = {record.config.arm for record in RecordStore(out).read_all()[0]}
+    known = groups()
+    assert arms_run == {*known["baselines"].members, *known["recorded_policies"].members}
+    text = capsys.readouterr().out
+    assert narrowest(text.partition("digits (smoke preset)")[2]) <= width
+    gates = text.partition("What the gate did")[2]
+    assert "100 %" in next(line for line in gates.splitlines() if line.startswith(" recorded_placebo"))
+    assert "visits" not in gates.splitlines()[2]
+    assert "…" not in text
+
+
+def test_holdout_writes_what_rho_loss_reads(out, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["holdout", "digits", *SHORT, "--label-noise", "0.2", "--seeds", "2"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "It is not charged to the runs that use them." in text
+    assert re.search(r"Cost: [\d.]+ s, 5,18\d units of mlp_small \(67 % of a full run's count\)", text)
+    assert "on wrong targets" in text
+    files = sorted(path.name for path in (tmp_path / "irreducible").iterdir())
+    assert files == ["digits-smoke-noise0.2-seed0.npz", "digits-smoke-noise0.2-seed1.npz"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.count("(was there)") == 2
+    compared = ["--arms", "uniform_budget,recorded_rho_loss", "--seeds", "2", "--label-noise", "0.2"]
+    assert compare(out, *compared, "--irreducible", "irreducible", "--budgets", "3") == 0
+    records = [r for r in RecordStore(out).read_all()[0] if r.config.arm == "recorded_rho_loss"]
+    assert len(records) == 2
+    assert all(r.config.policy["irreducible"]["model"] == "mlp_small" for r in records)
+    capsys.readouterr()
+    assert main([*records[0].command.split()[1:], "--out", str(out)]) == 0
+    assert "(had its record)" in capsys.readouterr().out

@@ -43,6 +43,22 @@ NOTHING_TRAINED = [
     (["tune", "digits", "--learning-rates", "0.1,-1"], "learning rate -1 must be above 0"),
     (["profile", "digits", "--repeats", "0"], "--repeats 0 must be at least 1."),
     (["report", "nowhere"], "no results folder nowhere"),
+    (["compare", "digits", "--arms", "recorded_al"], "Did you mean 'recorded_all'?"),
+    (["run", "digits", "--instances"], "--instances: adaselection records nothing of its rows."),
+    (["run", "digits", "--method", "recorded_rho_loss"], "Make them first: adaselection holdout digits --preset smoke"),
+    (["run", "digits", "--method", "recorded", "--irreducible", "x.npz"], "recorded does not read irreducible losses"),
+    (["run", "digits", "--method", "recorded_rho_loss", "--irreducible", "x.npz"], "no irreducible losses x.npz"),
+    (["run", "digits", "--methods", "uniform,rho_loss"], "Take an arm on recorded losses: recorded_rho_loss"),
+    (["compare", "digits", "--arms", "full,recorded_rho_loss"], "Then add --irreducible irreducible."),
+    (["compare", "digits", "--irreducible", "x"], "--irreducible: none of these arms reads it."),
+    (["holdout", "digit"], "unknown task 'digit'. Did you mean 'digits'?"),
+    (["holdout", "digits", "--folds", "1"], "--folds 1 is outside [2, 20]."),
+    (["holdout", "digits", "--epochs", "0"], "--epochs 0 must be at least 1."),
+    (["holdout", "digits", "--learning-rate", "0"], "learning rate 0 must be above 0"),
+    (["holdout", "digits", "--model", "mlp_smal"], "Did you mean 'mlp_small'?"),
+    (["holdout", "digits", "--seeds", "0"], "--seeds 0 must be at least 1."),
+    (["holdout", "digits", "--regime", "noise_switch", "--label-noise", "0.2"], "labels change halfway"),
+    (["inspect", "abc", "--folder", "nowhere"], "no results folder nowhere"),
 ]
 
 
@@ -50,7 +66,7 @@ NOTHING_TRAINED = [
 def test_what_cannot_be_done_is_explained_in_one_line(words, why, out, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(grid_module, "train_one", None)
-    preset = [] if "--preset" in words or words[0] == "report" else SHORT
+    preset = [] if "--preset" in words or "--preset" not in FLAGS[words[0]] else SHORT
     assert main([*words, *preset, *(["--out", str(out)] if "--out" in FLAGS[words[0]] else [])]) == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -58,6 +74,7 @@ def test_what_cannot_be_done_is_explained_in_one_line(words, why, out, tmp_path,
     assert why in said.err
     assert said.err.count("\n") == 1
     assert not out.exists() or not RecordStore(out).read_all()[0]
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 @pytest.mark.parametrize("words", [[], ["train"], ["run"], ["run", "digits", "--rate", "much"], ["tune", "digits"]])

@@ -217,7 +217,7 @@ def test_precision_is_counted_by_hand():
     hits, total = int((doubted & claimed).sum()), int(doubted.sum())
     note = inspection.listings[2].note
     assert note.startswith(f"{total} rows with a suspicion above one half")
-    assert f"{hits} of them are known to be wrong (precision {100 * hits / total:.0f} %)" in note
+    assert f"Known to be wrong: {hits} of them (precision {100 * hits / total:.0f} %), of {hits} in all" in note
 
 
 @pytest.mark.parametrize("width", [80, 120])

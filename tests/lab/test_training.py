@@ -13,18 +13,27 @@ from torch.utils.data import DataLoader, TensorDataset
 from adaselection import SelectiveLoader, SingleMethod
 from adaselection.functional import kept_per_batch
 from adaselection.lab import training
-from adaselection.lab.arms import arms
+from adaselection.lab.arms import PolicyOptions, arms
 from adaselection.lab.record import Record
 from adaselection.lab.tasks import ArrayDataset
 from adaselection.lab.training import affordable_steps, train_one
-from lab.smoke import BATCH, EPOCHS, FULL, ROWS, spec
+from lab.smoke import BATCH, EPOCHS, FULL, KINDS, ROWS, irreducible, spec
 
 SELECTING = [name for name, arm in arms().items() if arm.build]
+RECORDED = [name for name, arm in arms().items() if arm.recorded]
 SETTINGS = [(0.3, 0.5), (0.1, 0.25), (1.0, 0.75)]
+LONG = 3.0  # a budget beyond the first walk, so that arms on recorded losses choose
 
 
 def run(**changes: object) -> Record:
     return train_one(spec(**changes))
+
+
+@pytest.fixture(scope="session")
+def losses(tmp_path_factory):
+    """For an arm, the folder of irreducible losses if it reads them."""
+    folder = irreducible(tmp_path_factory.mktemp("irreducible"))
+    return lambda arm: {"irreducible": folder} if arm == "recorded_rho_loss" else {}
 
 
 @pytest.fixture
@@ -42,12 +51,12 @@ def trainers(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("arm", arms())
-def test_a_run_uses_its_budget_to_the_step_and_no_more(arm):
+@pytest.mark.parametrize("arm", KINDS)
+def test_a_run_uses_its_budget_to_the_step_and_no_more(arm, losses):
     for rate, budget in SETTINGS:
-        record = run(method=arm, rate=rate, budget=budget)
+        record = run(method=arm, rate=rate, budget=budget, **losses(arm))
         counts, units = record.counts, record.units
-        selects = arm in SELECTING and rate < 1
+        selects = arm in SELECTING and rate < 1 and arm not in RECORDED
         share = 1.0 if arm == "full" else budget
         assert (units.full, units.allowed) == (FULL, pytest.approx(share * FULL))
         assert units.used == counts.scored + 3 * counts.trained
@@ -63,6 +72,24 @@ def test_a_run_uses_its_budget_to_the_step_and_no_more(arm):
         assert counts.passes == pytest.approx(counts.loaded / ROWS, abs=1e-4)
         assert record.curve[-1].step == counts.steps
         assert record.curve[-1].units == pytest.approx(units.used)
+
+
+@pytest.mark.parametrize("arm", [arm for arm in KINDS if arm in RECORDED])
+def test_recorded_losses_keep_to_the_budget_and_choose_after_the_first_walk(arm, losses):
+    record = run(method=arm, rate=0.3, budget=LONG, **losses(arm))
+    trace, counts, units = record.policy_trace, record.counts, record.units
+    own_count = arms()[arm].build(0.3, 0, PolicyOptions()).own_count
+    short = 3 * BATCH * (1 if not own_count else 0.1 * counts.steps)  # each of its passes may end in a short batch
+    assert units.allowed - short < units.used <= units.allowed
+    assert counts.trained == counts.loaded
+    assert counts.scored == 0
+    assert trace["windows"] == trace["selected"] + trace["shut"] > 0
+    assert (trace["selected"] > 0) == (trace["left_out"] > 0) or arm == "recorded_early_stopping"
+    if arm in ("recorded_placebo", "recorded_proportional", "recorded_grad_norm", "recorded_rho_loss"):
+        assert trace["selected"] == trace["windows"]
+        assert 0.3 < trace["left_out"] < 0.7
+        assert trace["visits"]["fewest"] >= 1
+    assert trace["visits"]["mean"] == pytest.approx(counts.trained / ROWS)
 
 
 @settings(max_examples=60)
@@ -118,9 +145,17 @@ def test_full_training_has_budget_one_whatever_is_asked():
 @pytest.mark.parametrize("seed", [0, 7])
 def test_uniform_at_budget_one_and_selection_at_rate_one_are_full_training_bit_for_bit(seed):
     full = run(method="full", seed=seed).repeatable()
-    for arm in ("uniform_budget", "adaselection", "big_loss", "uniform_rate", "adaselection_paper"):
+    selecting = ("adaselection", "big_loss", "uniform_rate", "adaselection_paper", "recorded", "recorded_proportional")
+    for arm in ("uniform_budget", *selecting):
         other = run(method=arm, rate=1.0, budget=1.0, seed=seed).repeatable()
         assert [other[key] for key in ("result", "counts", "curve")] == [full[k] for k in ("result", "counts", "curve")]
+
+
+def test_before_there_are_records_an_arm_on_them_is_uniform_bit_for_bit():
+    uniform = run(method="uniform_budget", budget=0.5).repeatable()
+    for arm in ("recorded", "recorded_proportional", "recorded_infobatch"):
+        other = run(method=arm, budget=0.5, rate=0.3).repeatable()
+        assert [other[key] for key in ("result", "curve")] == [uniform[key] for key in ("result", "curve")]
 
 
 def test_arms_start_from_the_same_weights_and_meet_the_same_batches(monkeypatch, trainers):
@@ -146,20 +181,29 @@ def test_arms_start_from_the_same_weights_and_meet_the_same_batches(monkeypatch,
     assert not all(torch.equal(other.first[name], value) for name, value in paired[0].first.items())
 
 
-@pytest.mark.parametrize("arm", ["full", "uniform_rate", "adaselection", "grad_norm", "placebo"])
+@pytest.mark.parametrize(
+    "arm", ["full", "uniform_rate", "adaselection", "grad_norm", "placebo", "recorded", "recorded_infobatch"]
+)
 def test_a_run_is_repeatable_and_leaves_the_global_random_state_alone(arm):
+    budget = LONG if arm in RECORDED else 1.0
     torch.manual_seed(1)
-    first = run(method=arm, label_noise=0.2, seed=3)
+    first = run(method=arm, label_noise=0.2, seed=3, budget=budget)
     torch.manual_seed(2)
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()
-    again = run(method=arm, label_noise=0.2, seed=3)
+    again = run(method=arm, label_noise=0.2, seed=3, budget=budget)
     assert again.repeatable() == first.repeatable()
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]
-    assert run(method=arm, label_noise=0.2, seed=4).curve != first.curve
+    assert run(method=arm, label_noise=0.2, seed=4, budget=budget).curve != first.curve
 
 
-@pytest.mark.parametrize("arm", arms())
+def test_every_arm_trains(losses):
+    """One step each, so that no arm of the table is left untried."""
+    for arm in arms():
+        assert run(method=arm, budget=0.02, **losses(arm)).counts.steps >= 1
+
+
+@pytest.mark.parametrize("arm", [arm for arm in KINDS if arm != "recorded_rho_loss"])
 def test_a_run_that_diverges_has_a_record_without_a_value(arm):
     record = run(task="regression", method=arm, learning_rate=1e6)
     assert (record.result.value, record.result.loss, record.result.collapsed) == (None, None, True)
@@ -192,7 +236,7 @@ def test_the_schedule_ends_with_the_run(monkeypatch, trainers, preset, last):
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 1000])
 def test_factors_of_a_schedule_stay_between_0_and_1(steps):
-    factors = [training._factor("one_cycle", step, steps) for step in range(steps)]
+    factors = [training.learning_rate_factor("one_cycle", step, steps) for step in range(steps)]
     assert all(0 < factor <= 1 for factor in factors)
     assert factors[-1] == pytest.approx(0.625 / steps)
-    assert [training._factor("constant", step, steps) for step in range(steps)] == [1.0] * steps
+    assert [training.learning_rate_factor("constant", step, steps) for step in range(steps)] == [1.0] * steps

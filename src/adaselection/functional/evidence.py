@@ -7,6 +7,7 @@ from others.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,10 @@ import torch
 from adaselection._shapes import Bool, Float
 
 UNIMODAL = 0.75
-"""Separation of the two halves of a uniform distribution; a normal one has 0.64, an exponential one 0.65."""
+"""Separation of the two halves of a uniform distribution; a normal one has 0.64, an exponential one 0.65.
+
+A crowd near 0 with a flat tail has up to 8 / 9, so that separation alone does not tell two groups from one.
+"""
 
 
 class Split(NamedTuple):
@@ -54,15 +58,18 @@ def two_classes(values: Float[torch.Tensor, " b"]) -> Split:
     between = torch.where(unit[1:] > unit[:-1], between, -1)  # equal values are of one class
     place = between.argmax()
     spread = unit.var(correction=0)
-    return Split(ordered[place], between[place] / spread, 1 - lower[place])
+    return Split(ordered[place], (between[place] / spread).clamp_max(1.0), 1 - lower[place])
 
 
-def trusted(averages: Float[torch.Tensor, " b"], audit: float = 0.05) -> Float[torch.Tensor, " b"]:
+def trusted(
+    averages: Float[torch.Tensor, " b"], audit: float = 0.05, valid: Bool[torch.Tensor, " b"] | None = None
+) -> Float[torch.Tensor, " b"]:
     """Leave out the upper of two classes of the average losses, but for a share that is looked at again.
 
     Args:
         averages: moving average of each instance's own losses, shape ``[b]``.
         audit: chance of an instance of the upper class.
+        valid: instances with a record, shape ``[b]``; all if None. The others get 0.
 
     Returns:
         1 for the lower class of `two_classes` and ``audit`` for the upper, shape ``[b]``, float64; the sum is the
@@ -70,7 +77,10 @@ def trusted(averages: Float[torch.Tensor, " b"], audit: float = 0.05) -> Float[t
 
     Source: this library; that wrong labels are the upper of two groups of losses: Arazo et al. 2019 (1904.11238).
     """
-    return torch.where(averages.double() > two_classes(averages).threshold, audit, 1.0).double()
+    known = averages if valid is None else averages[valid]
+    upper = averages.double() > two_classes(known).threshold
+    chances = torch.ones_like(averages, dtype=torch.float64).masked_fill(upper, audit)
+    return chances if valid is None else chances.masked_fill(~valid, 0.0)
 
 
 class Movement(NamedTuple):
@@ -83,6 +93,7 @@ class Movement(NamedTuple):
         change: sum of what the loss changed since then.
         gap_gap, gap_change: sums of products.
         losses: sum of the losses.
+        change_change: sum of the squared changes.
     """
 
     visits: Float[torch.Tensor, ""]
@@ -92,6 +103,7 @@ class Movement(NamedTuple):
     gap_gap: Float[torch.Tensor, ""]
     gap_change: Float[torch.Tensor, ""]
     losses: Float[torch.Tensor, ""]
+    change_change: Float[torch.Tensor, ""]
 
 
 def movement(
@@ -113,7 +125,7 @@ def movement(
     gap, new = gaps[upper].double(), now[upper].double()
     change = new - before[upper].double()
     one = torch.ones_like(new)
-    sums = (one, (new > threshold).double(), gap, change, gap * gap, gap * change, new)
+    sums = (one, (new > threshold).double(), gap, change, gap * gap, gap * change, new, change * change)
     return Movement(*(value.sum() for value in sums))
 
 
@@ -127,14 +139,32 @@ def learnt_from_others(sums: Movement) -> float:
 
     At each visit the loss is seen before the instance is trained on again. All of them were trained on the same number
     of times, so how the change depends on the time since the last visit is what the others did: minus the slope of a
-    least-squares line of the change on the gap, over the mean loss. 0 where there are too few visits for a slope.
+    least-squares line of the change on the gap, over the mean loss. NaN where that is not known, which is neither above
+    nor below anything: too few visits, all after the same time, or losses that are not positive on average.
     """
+    found = _line(sums)
+    return math.nan if found is None else -found[0] / found[1]
+
+
+def learnt_error(sums: Movement) -> float:
+    """Standard error of `learnt_from_others`, of the least-squares slope; NaN where that is."""
+    found = _line(sums)
+    if found is None:
+        return math.nan
+    slope, level, spread = found
+    count = float(sums.visits)
+    varied = float(sums.change_change - sums.change * sums.change / count) - slope * slope * spread
+    return math.sqrt(max(0.0, varied) / (count - 2) / spread) / level
+
+
+def _line(sums: Movement) -> tuple[float, float, float] | None:
+    """Slope of the change on the gap, mean loss, and spread of the gaps; None where there is no slope."""
     count = float(sums.visits)
     if count < 3:
-        return 0.0
+        return None
     spread = float(sums.gap_gap - sums.gap * sums.gap / count)
     together = float(sums.gap_change - sums.gap * sums.change / count)
     level = float(sums.losses) / count
     if spread <= 1e-9 * max(1.0, float(sums.gap_gap)) or level <= 0:
-        return 0.0
-    return -together / spread / level
+        return None
+    return together / spread, level, spread

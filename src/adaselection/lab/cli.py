@@ -11,9 +11,10 @@ from rich.text import Text
 
 from adaselection.errors import AdaSelectionError
 from adaselection.lab.commands import Compare, Methods, Profile, Report, Run, Tasks, Tune
+from adaselection.lab.holding import Holdout
 from adaselection.lab.inspecting import Inspect
 
-Command = Tasks | Methods | Run | Compare | Tune | Report | Profile | Inspect
+Command = Tasks | Methods | Run | Compare | Tune | Report | Profile | Inspect | Holdout
 _ABOUT = "Train on the samples that are worth a gradient, and measure in seconds and accuracy whether that paid."
 
 
@@ -23,7 +24,7 @@ def parse(words: Sequence[str]) -> Command:
     Raises:
         SystemExit: The words are no command (code 2), or ask for help (code 0).
     """
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     return tyro.cli(Command, prog="adaselection", description=_ABOUT, args=list(words), config=config)
 
 

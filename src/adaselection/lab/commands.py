@@ -212,6 +212,7 @@ class Profile:
 
 def _do_all(specs: Sequence[RunSpec], store: RecordStore, jobs: int, console: Console) -> None:
     """Do the runs of a grid and end with the tables of its studies."""
+    from adaselection.lab.gates import gate_table
     from adaselection.lab.grid import named, run_grid
     from adaselection.lab.live import RunView
     from adaselection.lab.summary import summarise
@@ -227,4 +228,7 @@ def _do_all(specs: Sequence[RunSpec], store: RecordStore, jobs: int, console: Co
     for study in summarise(records):
         console.print(terminal_table(study, console.width))
         console.print()
+        if gate := gate_table(study):
+            console.print(gate)
+            console.print()
         console.print(Text(verdict(study).sentence, style="bold"))

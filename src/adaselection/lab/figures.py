@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adaselection.lab import plots, wording
+from adaselection.lab.axes import shown_range
 from adaselection.lab.summary import Row, Study
 
 __all__ = ["Figure", "figures"]
@@ -42,18 +43,25 @@ def _metric_figures(study: Study) -> Iterator[Figure]:
     bars = "Bars: one standard deviation over the seeds."
     band = " Dotted line and band: full training." if any(row.arm == "full" for row in study.rows) else ""
     if svg := plots.metric_against_budget(at_rate, study):
-        which = f" Arms that select keep {wording.rate(near)} of each batch." if near is not None else ""
+        which = f" Arms that select keep {wording.rate(near)} of the rows." if near is not None else ""
         if len(study.budgets) > 1:
-            caption = f"{bars}{band}{which} Points at one budget are drawn side by side."
+            caption = f"{bars}{band}{which} Points at one budget are drawn side by side.{_beyond(at_rate)}"
             yield Figure(f"{name} against cost", svg, caption)
         else:
             full = " full at 100 %," if band else ""
+            which += _beyond(at_rate)
             caption = f"Of each arm,{full} the others at budget {wording.share(study.budgets[0])}. {bars}{which}"
             yield Figure(name, svg, caption)
     budget = _nearest(study.budgets, _BUDGET)
     at_budget = [row for row in study.rows if row.budget == budget or row.arm == "full"]
     if svg := plots.metric_and_cost_against_rate(at_budget, study):
-        yield Figure(f"{name} and cost against rate", svg, f"At budget {wording.share(budget)}. {bars}{band}")
+        caption = f"At budget {wording.share(budget)}. {bars}{band}{_beyond(at_budget)}"
+        yield Figure(f"{name} and cost against rate", svg, caption)
+
+
+def _beyond(rows: Sequence[Row]) -> str:
+    """What the marks at the edge of a picture are, where it has some."""
+    return " Triangles at the edge: arms far beyond it, with their values." if shown_range(rows) else ""
 
 
 def _selection_figures(study: Study) -> Iterator[Figure]:
@@ -70,9 +78,13 @@ def _showcase(rows: Sequence[Row]) -> Row | None:
     """Return the default policy's row nearest to the usual rate and budget; a fixed rule, not the best result."""
     if not rows:
         return None
-    return min(
-        rows, key=lambda row: (row.arm != "adaselection", abs((row.rate or 1) - _RATE), abs(row.budget - _BUDGET))
-    )
+    default = ("adaselection", "recorded")
+
+    def distance(row: Row) -> tuple[int, float, float]:
+        place = default.index(row.arm) if row.arm in default else len(default)
+        return place, abs((row.rate or 1) - _RATE), abs(row.budget - _BUDGET)
+
+    return min(rows, key=distance)
 
 
 def _which(row: Row) -> str:

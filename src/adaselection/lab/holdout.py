@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,15 +61,15 @@ class HoldoutSpec:
         self.task().check(self.load_options())
         if self.origin.regime == "noise_switch":
             raise ArgumentError(
-                "in the regime noise_switch labels change halfway, and irreducible losses do not: leave the regime out, "
-                "or take an arm that needs none."
+                "in the regime noise_switch labels change halfway, and irreducible losses do not: leave the regime "
+                "out, or take an arm that needs none."
             )
         if not 2 <= self.folds <= 20:
             raise ArgumentError(f"--folds {self.folds} is outside [2, 20].")
         if self.epochs is not None and self.epochs < 1:
             raise ArgumentError(f"--epochs {self.epochs} must be at least 1.")
         if not 0 < self.preset().learning_rate < math.inf:
-            raise ArgumentError(f"learning rate {self.learning_rate} must be above 0.")
+            raise ArgumentError(f"learning rate {self.learning_rate:g} must be above 0.")
 
     def task(self) -> Task:
         """The task."""
@@ -115,27 +116,24 @@ def train_holdout(spec: HoldoutSpec, show: Callable[[Judged], None] | None = Non
         DataError: The task's data is missing or damaged.
         AdaSelectionError: A model's losses stopped being finite.
     """
-    preset, seed = spec.preset(), spec.origin.seed
+    preset = spec.preset()
     splits = spec.task().load(preset, spec.load_options())
-    started, rows = time.perf_counter(), len(splits.train)
-    fold = fold_of_rows(splits.train.inputs, spec.folds, seed)
-    losses, best, units = torch.full((rows,), torch.nan), [], 0.0
+    fold = fold_of_rows(splits.train.inputs, spec.folds, spec.origin.seed)
+    losses, best, units, seconds = torch.full((len(fold),), torch.nan), [], 0.0, 0.0
     for number in range(spec.folds):
         judged = torch.nonzero(fold == number).flatten()
         trained = torch.nonzero(fold != number).flatten()
         least = math.inf
         best.append(0)
-        for epoch, found in enumerate(_passes(spec, splits, trained, judged, number), start=1):
-            mean = float(found.double().mean())
-            if not math.isfinite(mean):
-                raise AdaSelectionError(
-                    f"the losses of the holdout model are not finite after pass {epoch}: give a lower --learning-rate "
-                    f"than {preset.learning_rate:g}."
-                )
+        passes = _passes(spec, splits, trained, judged, number)
+        started = time.perf_counter()
+        for epoch, found in enumerate(passes, start=1):
+            mean = _finite_mean(found, epoch, preset)
             if mean < least:
                 least, best[-1], losses[judged] = mean, epoch, found
             if show is not None:
                 show(Judged(number + 1, spec.folds, epoch, preset.epochs, mean))
+        seconds += time.perf_counter() - started
         units += preset.epochs * (FULL_STEP * len(trained) + len(judged))
     made = Irreducible(
         losses=losses,
@@ -147,7 +145,7 @@ def train_holdout(spec: HoldoutSpec, show: Callable[[Judged], None] | None = Non
         learning_rate=preset.learning_rate,
         best=tuple(best),
         units=units,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         version=__version__,
     )
     return made, splits
@@ -178,17 +176,25 @@ def fold_of_rows(inputs: Tensor, folds: int, seed: int) -> Tensor:
     return torch.from_numpy(fold[np.asarray(groups, dtype=np.int64)])
 
 
+def _finite_mean(losses: Tensor, epoch: int, preset: Preset) -> float:
+    mean = float(losses.double().mean())
+    if not math.isfinite(mean):
+        raise AdaSelectionError(
+            f"the losses of the holdout model are not finite after pass {epoch}: give a lower --learning-rate than "
+            f"{preset.learning_rate:g}."
+        )
+    return mean
+
+
 def _passes(spec: HoldoutSpec, splits: Splits, trained: Tensor, judged: Tensor, number: int) -> Iterator[Tensor]:
-    """Train on some rows, pass by pass; gives the losses ``[j]`` of the others after each."""
-    task, preset = spec.task(), spec.preset()
-    data, seen = splits.train, splits.train
+    """Make a model to train on some rows; gives the losses ``[j]`` of the others after each pass."""
+    task, preset, data = spec.task(), spec.preset(), splits.train
     own = int(np.random.default_rng([spec.origin.seed, _STREAM, number]).integers(2**62))
     part = ArrayDataset(data.inputs[trained], data.targets[trained], normalize=data.normalize, augment=data.augment)
-    seen = ArrayDataset(data.inputs[judged], data.targets[judged], normalize=data.normalize)
-    size = min(preset.batch_size, len(part))
+    others = ArrayDataset(data.inputs[judged], data.targets[judged], normalize=data.normalize)
     loader = DataLoader(
         part,
-        batch_size=size,
+        batch_size=min(preset.batch_size, len(part)),
         shuffle=True,
         drop_last=True,  # each pass leaves others out
         generator=torch.Generator().manual_seed(own),
@@ -197,22 +203,35 @@ def _passes(spec: HoldoutSpec, splits: Splits, trained: Tensor, judged: Tensor, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(own)
         model = task.build(preset, splits)
-    loss = task.loss()
     optimizer = torch.optim.SGD(
         model.parameters(), lr=preset.learning_rate, momentum=preset.momentum, weight_decay=preset.weight_decay
     )
-    steps, done = preset.epochs * len(loader), 0
-    for epoch in range(preset.epochs):
+    steps = preset.epochs * len(loader)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(preset.schedule, step, steps)
+    )
+    return _trained(model, loader, task.loss(), optimizer, schedule, others, preset.epochs)
+
+
+def _trained(
+    model: nn.Module,
+    loader: DataLoader[Any],
+    loss: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    others: ArrayDataset,
+    epochs: int,
+) -> Iterator[Tensor]:
+    """Train pass by pass, and judge the other rows after each."""
+    for epoch in range(epochs):
         model.train()
-        part.set_epoch(epoch)
+        loader.dataset.set_epoch(epoch)  # type: ignore[attr-defined]  # a data set of ours
         for inputs, targets in loader:
-            for group in optimizer.param_groups:
-                group["lr"] = preset.learning_rate * learning_rate_factor(preset.schedule, done, steps)
             optimizer.zero_grad(set_to_none=True)
             loss(model(inputs), targets).mean().backward()
             optimizer.step()
-            done += 1
-        yield _judge(model, loss, seen)
+            schedule.step()
+        yield _judge(model, loss, others)
 
 
 def _judge(model: nn.Module, loss: nn.Module, rows: ArrayDataset) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 from tyro.conf import Positional
 
@@ -19,9 +19,6 @@ from adaselection.lab.options import DataDir, Folder, at_least_one, flag
 from adaselection.lab.record import Record
 from adaselection.lab.store import StoreError, write_atomically
 from adaselection.lab.tasks import LoadOptions, get_task
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["Inspect", "find_record", "render_inspection", "terminal_tables", "training_rows"]
 
@@ -47,8 +44,8 @@ class Inspect:
             rows = None
             console.print(Text(f"No pictures, as the data are not at hand. {error}", style="dim"), soft_wrap=True)
         inspection = inspect_instances(record, instances, rows, top)
-        for table in terminal_tables(inspection):
-            console.print(table)
+        for part in terminal_tables(inspection):
+            console.print(part)
         output = self.output.resolve()
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
@@ -127,30 +124,29 @@ def training_rows(record: Record, instances: Instances, data_dir: Path | None = 
     return Rows(splits.train.inputs, splits.train.targets, right, splits.train_noisy)
 
 
-def terminal_tables(inspection: Inspection) -> Iterator[Table]:
-    """The diagnosis and each list as a rich table."""
+def terminal_tables(inspection: Inspection) -> Iterator[Group]:
+    """The diagnosis and each list: a title, what there is to say about it, and a table."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
-    def table(title: str, note: str, *headers: str) -> Table:
-        made = Table(box=SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="bold", pad_edge=False)
-        made.caption, made.caption_justify = Text(note, overflow="fold"), "left"
+    def part(title: str, note: str, rows: Sequence[Sequence[str]], *headers: str) -> Group:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for header in headers:
-            made.add_column(header, overflow="fold", justify="right" if len(headers) > 3 else "left")
-        return made
+            table.add_column(header, overflow="fold", justify="right" if len(headers) > 3 else "left")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        return Group(Text(title, style="bold"), Text(note), *([table] if rows else [Text("")]))
 
-    answers = table(inspection.title, "\n".join(inspection.lines), "question", "answer", "what it rests on")
-    for row in inspection.diagnosis.rows():
-        answers.add_row(*map(Text, row))
-    yield answers
+    yield part(inspection.title, "\n".join(inspection.lines), inspection.answers, "question", "answer", "rests on")
     for listing in inspection.listings:
-        rows = table(listing.title, listing.note, "row", "label", "right", "loss", "last", "visits", "age", "suspicion")
-        for item in listing.items:
-            right = item.right or ("wrong" if item.wrong else "")
-            cells = (str(item.row), item.label, right, item.loss, item.last, str(item.visits), item.age, item.suspicion)
-            rows.add_row(*map(Text, cells))
-        yield rows
+        rows = [
+            (str(item.row), item.label, item.right or ("wrong" if item.wrong else ""), item.loss, item.last,
+             str(item.visits), item.age, item.suspicion)
+            for item in listing.items
+        ]  # fmt: skip
+        yield part(
+            listing.title, listing.note, rows, "row", "label", "right", "loss", "last", "visits", "age", "suspicion"
+        )
 
 
 def render_inspection(inspection: Inspection) -> str:
@@ -161,4 +157,4 @@ def render_inspection(inspection: Inspection) -> str:
         loader=jinja2.PackageLoader("adaselection.lab"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    return environment.get_template("inspect.html.j2").render(page=inspection, answers=inspection.diagnosis.rows())
+    return environment.get_template("inspect.html.j2").render(page=inspection, answers=inspection.answers)

@@ -81,6 +81,14 @@ class Inspection:
     diagnosis: diagnosis.Diagnosis
     listings: tuple[Listing, ...]
 
+    @property
+    def answers(self) -> list[tuple[str, str, str]]:
+        """Question, answer and what it rests on; without questions about what no run records, such as predictions."""
+        rows = self.diagnosis.rows()
+        return [
+            row for row in rows if row[:2] not in (("majority prediction", "unknown"), ("weight entropy", "unknown"))
+        ]
+
 
 def inspect_instances(record: Record, instances: Instances, rows: Rows | None = None, top: int = 12) -> Inspection:
     """Diagnose a run and list its hardest, its least seen and its suspected-mislabelled rows.
@@ -162,7 +170,8 @@ def _suspected(instances: Instances, found: diagnosis.Diagnosis, top: int) -> _R
     note = f"{wording.plural(int(doubted.sum()), 'row')} with a suspicion above one half; {found.noise.reason}."
     if wrong is not None and known:
         hits, all_wrong = int((doubted & wrong).sum()), int(wrong.sum())
-        note += f" {hits} of them are known to be wrong (precision {wording.share(hits / max(1, int(doubted.sum())))}),"
+        note += f" Known to be wrong: {wording.count(hits)} of them"
+        note += f" (precision {wording.share(hits / max(1, int(doubted.sum())))}),"
         note += f" of {wording.count(all_wrong)} in all (recall {wording.share(hits / all_wrong)})."
     return title, note, places
 
@@ -195,8 +204,8 @@ class _Sayer:
                 label=label,
                 right=None if right == label else right,
                 wrong=self._wrong is not None and bool(self._wrong[place]),
-                loss=f"{self._averages[place].item():.3g}" if seen else wording.DASH,
-                last=f"{self._signals.losses[place].item():.3g}" if seen else wording.DASH,
+                loss=_three_digits(self._averages[place]) if seen else wording.DASH,
+                last=_three_digits(self._signals.losses[place]) if seen else wording.DASH,
                 visits=seen,
                 age=f"{_column(self._signals.ages)[place].item():g}" if seen else "never",
                 suspicion=suspicion if seen else wording.DASH,
@@ -225,4 +234,8 @@ def _column(values: Tensor | None) -> Tensor:
 
 
 def _label(target: Tensor) -> str:
-    return f"{target.item():.3g}" if target.is_floating_point() else str(int(target))
+    return _three_digits(target) if target.is_floating_point() else str(int(target))
+
+
+def _three_digits(value: Tensor) -> str:
+    return f"{value.item():#.3g}".rstrip(".")

@@ -185,6 +185,6 @@ def read_irreducible(path: Path) -> Irreducible:
         return Irreducible(**{**facts, "losses": torch.from_numpy(losses)})
     except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise IrreducibleFileError(
-            f"{path} has no usable irreducible losses: {error or type(error).__name__}. Make it anew with "
+            f"{path} has no usable irreducible losses: {str(error) or type(error).__name__}. Make it anew with "
             "adaselection holdout."
         ) from error

@@ -30,7 +30,7 @@ def plain_table(*headers: str, title: str = "") -> Table:
 
 def method_tables() -> Iterator[Table]:
     """The paper's methods and your own, then those that were made for recorded losses."""
-    table = plain_table("method", "keeps", "paper", "needs", title="Judge each batch by fresh losses, or by recorded ones")
+    table = plain_table("method", "keeps", "paper", "needs", title="For fresh losses of a batch, and recorded ones")
     for name in methods():
         info = method_info(name)
         table.add_row(name, info.summary, info.equation, ", ".join(sorted(info.needs)) or "nothing")

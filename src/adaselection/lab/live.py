@@ -41,7 +41,11 @@ def facts(report: Report | RecordedReport, loss: float) -> Table:
     for method, weight in report.weights.items():
         if len(report.weights) > 1:
             table.add_row(method, Text.assemble(bar(weight), f" {weight:.3f}"))
-    table.add_row("kept", f"{report.kept or 0:.1%} of {report.loaded:,} loaded, {report.scored:,} scored")
+    if isinstance(report, RecordedReport):
+        table.add_row("left out", f"{report.left_out:.1%}, unloaded; {report.trained:,} trained on")
+        table.add_row("windows", f"open {report.selected} of {report.windows}" if report.windows else "first walk")
+    else:
+        table.add_row("kept", f"{report.kept or 0:.1%} of {report.loaded:,} loaded, {report.scored:,} scored")
     table.add_row("seconds", "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items()))
     return table
 

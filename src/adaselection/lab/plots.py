@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaselection.lab import wording
+from adaselection.lab.axes import Shown, mark_beyond, shown_range
 from adaselection.lab.record import Losses, Weights
 from adaselection.lab.summary import OPPONENT, Row, Study
 from adaselection.lab.svg import ACCENT, DASHES, INK, PALETTE, look_of, svg_figure
@@ -41,24 +42,30 @@ def metric_against_budget(rows: Sequence[Row], study: Study) -> str | None:
     if len({row.budget for arm in drawn for row in lines[arm]}) == 1:
         full_first = dict(sorted(lines.items(), key=lambda item: item[0] != "full"))
         return _metric_by_arm(full_first, study)
+    shown = shown_range(rows)
     with svg_figure("budget", len(lines)) as (axes, result):
         _full_band(axes[0], rows)
         costs = [100 * row.units_share for arm in drawn for row in lines[arm]]
         step = max(max(costs) - min(costs), 10) / 100  # side by side, so that error bars do not hide each other
         for place, arm in enumerate(drawn):
             shift = (place - (len(drawn) - 1) / 2) * step
-            _line(axes[0], arm, [100 * row.units_share + shift for row in lines[arm]], lines[arm])
+            _line(axes[0], arm, [100 * row.units_share + shift for row in lines[arm]], lines[arm], shown)
         axes[0].set_xlabel("cost (% of the full run's forward and backward work)")
         axes[0].set_ylabel(_metric_label(study))
     return result[0]
 
 
 def _metric_by_arm(lines: dict[str, list[Row]], study: Study) -> str | None:
+    shown = shown_range([row for group in lines.values() for row in group])
     with svg_figure("arms", 0, height=1.0 + 0.26 * len(lines)) as (axes, result):
         for place, (arm, group) in enumerate(lines.items()):
             look = look_of(arm) | {"linestyle": "none"}
             axes[0].errorbar([row.mean or 0.0 for row in group], [place] * len(group),
                              xerr=[row.sd or 0.0 for row in group], capsize=2.5, elinewidth=1.2, **look)  # fmt: skip
+            for row in _beyond(group, shown):
+                mark_beyond(axes[0], shown, row.mean or 0.0, place, across=True, colour=look["color"])
+        if shown:
+            axes[0].set_xlim(*shown)
         axes[0].set_yticks(range(len(lines)), list(lines))
         axes[0].set_ylim(len(lines) - 0.5, -0.5)
         axes[0].grid(False, axis="y")
@@ -82,7 +89,7 @@ def metric_and_cost_against_rate(rows: Sequence[Row], study: Study) -> str | Non
     lines = _by_arm(row for row in rows if row.rate is not None)
     if len({row.rate for group in lines.values() for row in group}) < 2:
         return None
-    timed = all(row.seconds is not None for row in rows)
+    timed, shown = all(row.seconds is not None for row in rows), shown_range(rows)
     with svg_figure("rate", len(lines) + 2, panels=2) as (axes, result):
         _full_band(axes[0], rows)
         flat = [row for row in rows if row.arm == OPPONENT and row.mean is not None]
@@ -91,7 +98,7 @@ def metric_and_cost_against_rate(rows: Sequence[Row], study: Study) -> str | Non
             axes[1].axhline(_cost(row, timed), color=INK, linestyle="-.", linewidth=1.4)
         for arm, group in lines.items():
             x = [row.rate or 0.0 for row in group]
-            _line(axes[0], arm, x, group)
+            _line(axes[0], arm, x, group, shown)
             axes[1].plot(x, [_cost(row, timed) for row in group], **look_of(arm))
         axes[0].set_ylabel(_metric_label(study))
         axes[1].set_ylabel("seconds" if timed else "cost (% of full)")
@@ -164,9 +171,19 @@ def _by_arm(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return {arm: sorted(group, key=lambda row: (row.budget, row.rate or 0.0)) for arm, group in lines.items()}
 
 
-def _line(axes: Axes, arm: str, x: Sequence[float], rows: Sequence[Row]) -> None:
+def _line(axes: Axes, arm: str, x: Sequence[float], rows: Sequence[Row], shown: Shown) -> None:
     means, spreads = [row.mean or 0.0 for row in rows], [row.sd or 0.0 for row in rows]
     axes.errorbar(x, means, yerr=spreads, capsize=2.5, elinewidth=0.9, label=arm, **look_of(arm))
+    if shown:
+        axes.set_ylim(*shown)
+        for place, row in zip(x, rows, strict=True):
+            if row in _beyond([row], shown):
+                mark_beyond(axes, shown, row.mean or 0.0, place, across=False, colour=look_of(arm)["color"])
+
+
+def _beyond(rows: Sequence[Row], shown: Shown) -> list[Row]:
+    """The rows whose mean is outside the range shown."""
+    return [row for row in rows if shown and row.mean is not None and not shown[0] <= row.mean <= shown[1]]
 
 
 def _full_band(axes: Axes, rows: Sequence[Row]) -> None:

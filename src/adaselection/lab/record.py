@@ -214,6 +214,8 @@ class Record:
             del plain[key]
         for key in ("host", "exclusive", "others_busy"):
             del plain["environment"][key]
+        if "policy_trace" in plain:
+            plain["policy_trace"] = {k: v for k, v in plain["policy_trace"].items() if k != "overhead"}  # of seconds
         return plain
 
 

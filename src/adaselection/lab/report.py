@@ -10,6 +10,7 @@ from typing import Any
 
 from adaselection.lab import wording
 from adaselection.lab.figures import figures
+from adaselection.lab.gates import by_gate_budget, gate_caption, gate_lines
 from adaselection.lab.record import Record
 from adaselection.lab.store import Damage, RecordStore, StoreError, write_atomically
 from adaselection.lab.summary import OPPONENT, Row, Study, summarise
@@ -92,9 +93,18 @@ def _study(study: Study, place: int) -> dict[str, Any]:
         "tag": judged.tally.capitalize() or _TAGS[judged.outcome], "outcome": judged.outcome,
         "sentence": judged.sentence, "notes": study.notes,
         "groups": [(name, [_row(row, study, limit) for row in rows]) for name, rows in by_budget(study)],
-        "figures": figures(study), "runs": len(study.records),
+        "gate": _gate(study), "figures": figures(study), "runs": len(study.records),
         "seeds": ", ".join(map(str, sorted({record.config.seed for record in study.records}))),
     }  # fmt: skip
+
+
+def _gate(study: Study) -> dict[str, Any] | None:
+    """What the gates of a study did, for the template; None where no arm chose from recorded losses."""
+    lines = gate_lines(study)
+    if not lines:
+        return None
+    visits = any(line.wrong for line in lines)
+    return {"caption": gate_caption(lines), "groups": list(by_gate_budget(lines)), "visits": visits}
 
 
 def _row(row: Row, study: Study, limit: float) -> dict[str, Any]:

@@ -103,8 +103,11 @@ class RunSpec:
 
     def policy(self) -> Policy | None:
         """A fresh policy; None for an arm that trains on every row."""
-        build = self.arm().build
-        return None if build is None else build(self.rate, self.seed, self.options)
+        arm = self.arm()
+        policy = None if arm.build is None else arm.build(self.rate, self.seed, self.options)
+        if policy is not None and arm.recorded:
+            policy.use_records()
+        return policy
 
     def origin(self) -> Origin:
         """Which rows it trains on."""

@@ -15,7 +15,7 @@ from adaselection.lab.tasks.regimes import setting_in_words
 __all__ = ["OPPONENT", "Row", "Study", "summarise"]
 
 OPPONENT = "uniform_budget"
-_ORDER = ("full", OPPONENT, "uniform_rate", "placebo", "adaselection", "adaselection_paper")
+_ORDER = ("full", OPPONENT, "uniform_rate", "placebo", "recorded", "adaselection", "adaselection_paper")
 
 
 @dataclass(frozen=True)

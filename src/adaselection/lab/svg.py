@@ -82,8 +82,9 @@ def look_of(arm: str) -> dict[str, Any]:
         return {"color": INK, "marker": "|", "linestyle": ":"}
     if name == OPPONENT:
         return {"color": INK, "marker": "o", "linestyle": "-."}
-    if name == "adaselection" and arm == name:
-        return {"color": ACCENT, "marker": "s", "linestyle": "-", "linewidth": 2.4}
+    if name in ("adaselection", "recorded") and arm == name:
+        dashes, marker = ("-", "s") if name == "adaselection" else ("--", "h")
+        return {"color": ACCENT, "marker": marker, "linestyle": dashes, "linewidth": 2.4}
     known = ("big_loss", "uniform_rate", "placebo", "small_loss", "grad_norm", "adaboost", "coreset_extremes",
              "coreset_mean", "adaselection_paper")  # fmt: skip
     place = known.index(name) if name in known else len(known) + sum(map(ord, arm))

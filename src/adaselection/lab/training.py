@@ -210,7 +210,9 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
         momentum=preset.momentum,
         weight_decay=preset.weight_decay,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(preset.schedule, step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(preset.schedule, step, steps)
+    )
     allowed = spec.effective_budget * FULL_STEP * len(splits.train) * preset.epochs + 1e-6
     return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace, allowed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from adaselection.lab import wording
@@ -13,7 +13,9 @@ from adaselection.lab.summary import OPPONENT, Row, Study
 __all__ = ["Outcome", "Verdict", "outcome", "verdict"]
 
 Outcome = Literal["better", "same", "worse", "mixed", "unknown"]
-_CHALLENGER = "adaselection"
+_CHALLENGERS = {"recorded": "AdaSelection on recorded losses", "adaselection": "AdaSelection on fresh losses"}
+_PLANES = {"recorded": "recorded losses", "adaselection": "fresh losses"}
+_WORDS = {"better": "won", "same": "tied", "worse": "lost", "unknown": "not known"}
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,38 @@ def verdict(study: Study) -> Verdict:
 
     It says whether AdaSelection beat, tied with or lost to uniform at the same budget, by how much, with the
     interval and the seeds; which arm had the best mean; and what full training reached. With several settings it
-    counts all of them and picks none.
+    counts all of them and picks none. Where it ran on recorded and on fresh losses, it says so of each.
     """
-    ours = [row for row in study.rows if row.arm == _CHALLENGER]
+    there = {row.arm for row in study.rows}
+    arms = [arm for arm in _CHALLENGERS if arm in there] or ["adaselection"]
+    names = _CHALLENGERS if len(arms) > 1 else {**_CHALLENGERS, "adaselection": "AdaSelection"}
+    found = [_start(study, [row for row in study.rows if row.arm == arm], names[arm]) for arm in arms]
+    sentence = _close(
+        "; ".join(each.sentence for each in found), study, best=any(f.outcome != "unknown" for f in found)
+    )
+    if len(found) == 1:
+        return replace(found[0], sentence=sentence)
+    tally = "; ".join(
+        f"{_PLANES[arm]} {each.tally or _WORDS[each.outcome]}" for arm, each in zip(arms, found, strict=True)
+    )
+    kinds = {each.outcome for each in found}
+    return Verdict(found[0].outcome if len(kinds) == 1 else "mixed", sentence, tally)
+
+
+def _start(study: Study, ours: Sequence[Row], name: str) -> Verdict:
+    """The outcome of one policy, with the beginning of the sentence."""
     judged = [row for row in ours if outcome(row) != "unknown"]
     if not judged:
-        return Verdict("unknown", _close(_unknown(study, ours), study, best=False))
-    kinds = Counter(outcome(row) for row in judged)
+        return Verdict("unknown", _unknown(study, ours, name))
     if len(ours) == 1:
-        return Verdict(outcome(ours[0]), _close(_single(study, ours[0]), study))
+        return Verdict(outcome(ours[0]), _single(study, ours[0], name))
+    kinds = Counter(outcome(row) for row in judged)
     found: Outcome = next(iter(kinds)) if len(kinds) == 1 and len(judged) == len(ours) else "mixed"
     tally = _tally(kinds, len(ours) - len(judged))
-    return Verdict(found, _close(_several(study, ours, judged, tally), study), tally)
+    return Verdict(found, _several(study, ours, judged, tally, name), tally)
 
 
-def _single(study: Study, row: Row) -> str:
+def _single(study: Study, row: Row, name: str) -> str:
     places, unit = wording.decimals(study), wording.difference_unit(study.unit)
     difference = row.difference
     if difference is None or difference.mean is None or difference.ci_low is None or difference.ci_high is None:
@@ -65,22 +84,22 @@ def _single(study: Study, row: Row) -> str:
     if outcome(row) == "same":
         amount = f"{wording.signed(difference.mean, places)} {unit}".strip()
         ci = wording.interval(difference, places)
-        return (f"AdaSelection tied with uniform at the same budget ({budget}): {amount} "
+        return (f"{name} tied with uniform at the same budget ({budget}): {amount} "
                 f"(95 % CI {ci}, {known}; positive is better)")  # fmt: skip
     verb = "beat" if outcome(row) == "better" else "lost to"
     low, high = sorted(abs(end) for end in ends)
     amount = f"{wording.number(abs(difference.mean), places)} {unit}".strip()
     ci = f"{wording.number(low, places)} to {wording.number(high, places)}"
-    return f"AdaSelection {verb} uniform at the same budget ({budget}) by {amount} (95 % CI {ci}, {known})"
+    return f"{name} {verb} uniform at the same budget ({budget}) by {amount} (95 % CI {ci}, {known})"
 
 
-def _several(study: Study, ours: Sequence[Row], judged: Sequence[Row], tally: str) -> str:
+def _several(study: Study, ours: Sequence[Row], judged: Sequence[Row], tally: str, name: str) -> str:
     places, unit = wording.decimals(study), wording.difference_unit(study.unit)
     means = [row.difference.mean for row in judged if row.difference and row.difference.mean is not None]
     seeds = [row.difference.n for row in judged if row.difference]
     many = wording.plural(min(seeds), "seed") if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)} seeds"
     spread = f"{wording.signed(min(means), places)} to {wording.signed(max(means), places)} {unit}".strip()
-    return (f"AdaSelection met uniform at the same budget in {len(ours)} settings: {tally} "
+    return (f"{name} met uniform at the same budget in {len(ours)} settings: {tally} "
             f"(mean differences {spread}, {many}, 95 % CI)")  # fmt: skip
 
 
@@ -89,12 +108,12 @@ def _tally(kinds: Counter[Outcome], silent: int) -> str:
     return ", ".join(parts + ([f"{silent} not to be judged"] if silent else []))
 
 
-def _unknown(study: Study, ours: Sequence[Row]) -> str:
-    start = "Nothing can be said about AdaSelection yet"
+def _unknown(study: Study, ours: Sequence[Row], name: str) -> str:
+    start = f"Nothing can be said about {name} yet"
     if not ours:
         return f"{start}: it has no runs here"
     if diverged := sum(row.diverged for row in ours):
-        return f"AdaSelection has no mean to compare: {diverged} of its {sum(row.seeds for row in ours)} runs diverged"
+        return f"{name} has no mean to compare: {diverged} of its {sum(row.seeds for row in ours)} runs diverged"
     if not any(row.arm == OPPONENT and row.budget in {our.budget for our in ours} for row in study.rows):
         return f"{start}: uniform at the same budget was not run"
     if all(row.difference is None for row in ours):

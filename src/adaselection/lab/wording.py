@@ -9,7 +9,8 @@ from adaselection.lab.stats import PairedDifference
 from adaselection.lab.summary import Row, Study
 
 DASH, MINUS = "\u2013", "\u2212"
-_ARMS = {"adaselection": "AdaSelection", "adaselection_paper": "AdaSelection (paper's reading)",
+_ARMS = {"adaselection": "AdaSelection", "recorded": "AdaSelection on recorded losses",
+         "adaselection_paper": "AdaSelection (paper's reading)",
          "uniform_budget": "uniform", "full": "full training"}  # fmt: skip
 
 

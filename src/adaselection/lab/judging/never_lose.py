@@ -20,10 +20,11 @@ _INTRO = f"""\
 whole reshuffled passes, with the learning-rate schedule fitted to the same budget. Budget: share of the full \
 run's forward and backward work. Differences are paired by seed; positive is better. A cell **holds** if its mean \
 is no worse than -0.1 points (for an error: -1 % of uniform's mean). A task holds if also the lower end of the 95 \
-% interval, pooled over its cells with the seeds as clusters, is above -0.3 points (-1 %). *Won* and *lost*: the \
-cell's own 95 % interval (Student's t) leaves out 0; *tied*: it does not; *equal*: every difference is exactly 0. \
-p is two-sided, and corrected by Holm over the cells of the task, since among many cells some leave out 0 by \
-chance. The bootstrap interval (percentile, 10,000 resamples of the seeds) stands beside it."""
+% interval, pooled over its cells with the seeds as clusters, is above -0.3 points (-1 %), *so far* while cells \
+are missing. *Won* and *lost*: the cell's own 95 % interval (Student's t) leaves out 0; *tied*: it does not; \
+*equal*: every difference is exactly 0. p is two-sided, and corrected by Holm over the cells of the task, since \
+among many cells some leave out 0 by chance. The bootstrap interval (percentile, 10,000 resamples of the seeds) \
+stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ class Pooled:
     def verdict(self) -> str:
         """Whether every cell and the pooled interval hold, in words."""
         broken = sum(cell.holds is False for cell in self.cells)
+        if broken:
+            return f"**fails** in {wording.plural(broken, 'cell')}"
         low = self.difference.ci_low
         if low is None:
             return "too few seeds"
-        if broken:
-            return f"**fails** in {wording.plural(broken, 'cell')}"
         held = low > limits(self.cells[0].study).pooled
         return "**fails**: pooled interval too low" if not held else "holds so far" if self.missing else "holds"
 
@@ -128,8 +129,8 @@ def _summary(groups: Sequence[Pooled]) -> str:
              str(tally["equal"]), str(tally["diverged"] + tally["unknown"]), str(group.missing),
              md.difference(group.difference), _seeds(seeds, group.task), group.verdict)
         )  # fmt: skip
-    headers = ("task", "rate", "cells that hold", "won (Holm)", "tied", "lost (Holm)", "equal", "not to be judged", "missing",
-               "pooled difference [95 % CI]", "seeds", "verdict")  # fmt: skip
+    headers = ("task", "rate", "cells that hold", "won (Holm)", "tied", "lost (Holm)", "equal", "not to be judged",
+               "missing", "pooled difference [95 % CI]", "seeds", "verdict")  # fmt: skip
     return md.table(headers, rows, left=2)
 
 

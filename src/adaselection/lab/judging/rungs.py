@@ -16,7 +16,9 @@ from adaselection.lab.summary import OPPONENT, Row, Study
 __all__ = ["PLACEBO", "RUNGS", "Placed", "Rung", "Standing", "best_single", "is_single", "standings"]
 
 PLACEBO = "recorded_placebo"
-_NOT_SINGLE = frozenset({"recorded_uniform", "recorded_paper", "recorded_bounded", PLACEBO})
+_NOT_SINGLE = frozenset(
+    {"recorded_uniform", "recorded_paper", "recorded_bounded", PLACEBO, "recorded_infobatch_annealed"}
+)
 Word = Literal["reference", "keep", "drop", "not to be judged"]
 
 
@@ -39,12 +41,6 @@ def is_single(row: Row) -> bool:
     return row.arm.startswith("recorded_") and row.arm not in _NOT_SINGLE and "methods" not in policy
 
 
-def _exponent(row: Row) -> bool:
-    policy = row.records[0].config.policy or {}
-    own = row.arm.startswith("recorded") and bool(policy.get("weight_exponent"))
-    return own or (row.arm.startswith("recorded_") and "exponent" in row.arm)
-
-
 RUNGS = (
     Rung("E0", "uniform, schedule fitted to the budget", _named(OPPONENT)),
     Rung("E0b", "uniform draws of the same size", _named("recorded_uniform")),
@@ -54,11 +50,14 @@ RUNGS = (
     Rung("E4", "the best single method", lambda row: False),
     Rung("E5", "variance of the gradient as reward", _named("recorded_variance")),
     Rung("E6", "held-out or progress utility per second", _named("recorded_utility")),
-    Rung("E7", "the bias exponent as an arm", _exponent),
-    Rung("E8", "the default: earned weights behind a gate", lambda row: row.arm == CHALLENGER and not _exponent(row)),
-    Rung("E8 ungated", "what the default's gate opens to, without the gate", _named("recorded_trusted")),
-    Rung("E9", "full data at the end", _named("recorded_annealed")),
+    Rung("E7, exponent 0", "half uniform, half by loss, biased", _named("recorded_biased")),
+    Rung("E7, exponent 1/2", "the same, half unbiased by weights", _named("recorded_half_biased")),
+    Rung("E7, exponent 1", "the same, unbiased by weights", _named("recorded_unbiased")),
+    Rung("E8", "the default: earned weights behind a gate", _named(CHALLENGER)),
+    Rung("E8, ungated", "what the default's gate opens to, without the gate", _named("recorded_trusted")),
+    Rung("E9", "the default, and whole walks at the end", _named("recorded_annealed")),
     Rung("E10", "InfoBatch", _named("recorded_infobatch")),
+    Rung("E10, annealed", "InfoBatch as published: whole walks at the end", _named("recorded_infobatch_annealed")),
 )
 """Every rung. E4 is chosen among the rows, see `best_single`."""
 

@@ -1,0 +1,77 @@
+"""How much of the metric an axis shows, so that a few arms that failed do not press all others into a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adaselection.lab.summary import OPPONENT, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Shown", "mark_beyond", "shown_range"]
+
+Shown = tuple[float, float] | None
+_FAR = 3.0  # spreads beyond the quartiles, and times that the range would grow
+_MARGIN = 0.06
+
+
+def shown_range(rows: Sequence[Row]) -> Shown:
+    """Return the range that an axis shows, or None where it shows everything.
+
+    Out of the range are rows with collapsed runs, and rows further than three spreads from the quartiles of the others
+    (the spread is the distance of the quartiles, or the median standard deviation, whichever is larger); but only
+    where they would make the axis more than three times as long. Full training and the opponent are always in it.
+
+    Args:
+        rows: What is drawn.
+    """
+    known = [row for row in rows if row.mean is not None]
+    sound = [row for row in known if not row.collapsed]
+    if len(sound) < 2:
+        return None
+    means = np.asarray([row.mean for row in sound], dtype=float)
+    low, high = np.quantile(means, [0.25, 0.75])
+    reach = _FAR * max(high - low, float(np.median([row.sd or 0.0 for row in sound])))
+    near = [row for row in sound if low - reach <= (row.mean or 0.0) <= high + reach]
+    near += [row for row in known if row.arm in ("full", OPPONENT) and row not in near]
+    inner, whole = _ends(near), _ends(known)
+    length = inner[1] - inner[0]
+    if not length or whole[1] - whole[0] <= _FAR * length:
+        return None
+    return inner[0] - _MARGIN * length, inner[1] + _MARGIN * length
+
+
+def mark_beyond(axes: Axes, shown: Shown, value: float, place: float, *, across: bool, colour: str) -> None:
+    """Draw a triangle at the edge of the range for a value beyond it, with the value beside it.
+
+    Args:
+        axes: Where to draw.
+        shown: The range of the metric.
+        value: Beyond it.
+        place: On the other axis.
+        across: Whether the metric goes from left to right; else from bottom to top.
+        colour: Of the arm.
+    """
+    if shown is None:
+        return
+    below = value < shown[0]
+    edge = shown[0] if below else shown[1]
+    x, y = (edge, place) if across else (place, edge)
+    marker = ("<" if below else ">") if across else ("v" if below else "^")
+    axes.plot([x], [y], marker=marker, markersize=7, color=colour, linestyle="none", clip_on=False, zorder=5)
+    side = 1 if below else -1
+    shift = (7 * side, 0) if across else (6, 5 * side)
+    along = "left" if below or not across else "right"
+    up = "center" if across else "baseline"
+    axes.annotate(f"{value:.3g}", (x, y), shift, textcoords="offset points", fontsize=8, ha=along, va=up)
+
+
+def _ends(rows: Sequence[Row]) -> tuple[float, float]:
+    """The lowest and the highest end of the error bars."""
+    lows = [(row.mean or 0.0) - (row.sd or 0.0) for row in rows]
+    highs = [(row.mean or 0.0) + (row.sd or 0.0) for row in rows]
+    return min(lows), max(highs)

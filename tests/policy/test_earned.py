@@ -1,0 +1,344 @@
+"""The earned mixture on made-up streams of losses: what it takes for wrong, for hard, and when it changes its mind."""
+
+import inspect
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from adaselection import AdaSelection, Signals, SingleMethod
+from adaselection.earned import Earned
+from adaselection.errors import StateError
+from adaselection.functional.evidence import two_classes
+
+SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
+Losses = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
+"""Time in walks, numbers of instances and their visits in; the losses that training sees out."""
+
+
+def on_records(**options: Any) -> AdaSelection:
+    """The default policy, as `RecordedLoader` takes it."""
+    policy = AdaSelection(rate=RATE, **options)
+    policy.use_records()
+    return policy
+
+
+class Stream:
+    """A training run without a model: walks over instances whose losses are a function of time and visits."""
+
+    def __init__(self, losses: Losses, *, seed: int = 0) -> None:
+        self.losses, self.seed, self.policy = losses, seed, on_records()
+        self.last, self.average = np.zeros(SIZE), np.zeros(SIZE)
+        self.stamp, self.visits = np.zeros(SIZE, dtype=int), np.zeros(SIZE, dtype=int)
+        self.trained = self.walks = 0
+        self.members: list[str] = []  # which had the weight, walk by walk from the second
+        self.left_out: list[np.ndarray] = []
+
+    def read(self, ids: np.ndarray) -> Signals:
+        ages = int(self.trained / SIZE / RATE) - self.stamp[ids]
+        return Signals(
+            torch.from_numpy(self.last[ids]).float(),
+            averages=torch.from_numpy(self.average[ids]).float(),
+            ages=torch.from_numpy(ages).float(),
+            visits=torch.from_numpy(self.visits[ids]),
+            valid=torch.from_numpy(self.visits[ids] > 0),
+        )
+
+    def walk(self) -> None:
+        chance = np.random.default_rng((self.seed, self.walks))
+        order = chance.permutation(SIZE)
+        if self.walks:
+            window = self.read(order)
+            opened = self.policy.opens(window)
+            self.members.append(next(name for name, weight in self.policy.weights.items() if weight == 1))
+            assert opened == (self.members[-1] != "uniform")
+            if opened:
+                kept = self.policy.choose(window, PLACES).indices.numpy()
+                self.left_out.append(np.sort(np.delete(order, kept)))
+                order = order[kept]
+        for start in range(0, len(order), BATCH):
+            self.batch(order[start : start + BATCH])
+        self.walks += 1
+
+    def batch(self, ids: np.ndarray) -> None:
+        losses = self.losses(self.trained / SIZE, ids, self.visits[ids])
+        self.policy.observe(self.read(ids), torch.from_numpy(losses).float())
+        fresh = self.visits[ids] == 0
+        self.average[ids] = np.where(fresh, losses, (self.average[ids] + losses) / 2)
+        self.last[ids], self.stamp[ids] = losses, int(self.trained / SIZE / RATE)
+        self.visits[ids] += 1
+        self.trained += len(ids)
+
+    def run(self, walks: int) -> "Stream":
+        for _ in range(walks):
+            self.walk()
+        return self
+
+
+def jitter(time: float, ids: np.ndarray) -> np.ndarray:
+    """Factors around 1, the same for the same time and instances."""
+    return np.exp(0.1 * np.random.default_rng((int(time * SIZE), *ids[:4].tolist())).standard_normal(len(ids)))
+
+
+def spread(ids: np.ndarray) -> np.ndarray:
+    """How hard each instance is by itself: a skewed crowd."""
+    return np.random.default_rng(7).gamma(3.0, size=SIZE)[ids] / 3
+
+
+def first(share: float, ids: np.ndarray) -> np.ndarray:
+    return ids < share * SIZE
+
+
+def clean(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """Gets better in time whatever is trained on, down to a floor."""
+    return spread(ids) * (math.exp(-time / 4) + 0.1) * jitter(time, ids)
+
+
+def wrong(share: float) -> Losses:
+    """A share stays at 4, while the crowd is learnt."""
+
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return np.where(first(share, ids), 4 * jitter(time, ids), clean(time, ids, visits))
+
+    return losses
+
+
+def hard(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """A fifth is far above the crowd for long, and gets better by a sixth in each walk, whatever is trained on."""
+    return np.where(first(0.2, ids), 8 * math.exp(-time / 6) * jitter(time, ids), clean(3 * time, ids, visits))
+
+
+def memorised(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """Three tenths are learnt by heart from the third visit on: their own visits lower the loss, others' do not."""
+    own = 4 * 0.2 ** np.maximum(visits - 3, 0) * jitter(time, ids)
+    return np.where(first(0.3, ids), own, clean(time, ids, visits))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_that_is_learnt_is_never_taken_for_wrong(seed: int) -> None:
+    assert "trusted" not in Stream(clean, seed=seed).run(20).members
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
+def test_wrong_labels_are_left_out_within_a_few_walks(share: float) -> None:
+    stream = Stream(wrong(share)).run(12)
+    first_open = stream.members.index("trusted")
+    assert first_open <= 6
+    assert stream.members == ["uniform"] * first_open + ["trusted"] * (11 - first_open)  # and it stays open
+    for out in stream.left_out[3:]:  # by then the crowd is far below
+        assert (out >= share * SIZE).mean() <= 0.05  # hardly any of the others
+        assert len(out) >= 0.9 * share * SIZE  # all but those that are looked at again
+    assert stream.policy.weights["trusted"] == 1
+
+
+def test_what_is_learnt_from_others_is_hard_and_stays() -> None:
+    stream = Stream(hard).run(12)
+    split = two_classes(torch.from_numpy(stream.average))
+    assert float(split.separation) > 0.75  # it does stand apart,
+    assert float(split.share) == pytest.approx(0.2)
+    assert "trusted" not in stream.members  # and is not left out
+
+
+def test_a_tail_that_is_small_stays() -> None:
+    assert "trusted" not in Stream(wrong(0.01)).run(12).members
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 1e30])
+def test_losses_that_are_all_the_same_are_one_class_and_nothing_is_learnt(level: float) -> None:
+    stream = Stream(lambda time, ids, visits: np.full(len(ids), level)).run(6)
+    assert stream.members == ["uniform"] * 5
+    assert stream.policy.idle
+    assert stream.policy.gains == (None, None)
+
+
+def test_negative_losses_of_one_crowd_are_never_chosen_from() -> None:
+    stream = Stream(lambda time, ids, visits: clean(time, ids, visits) - 9).run(12)
+    assert stream.members == ["uniform"] * 11
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_unit_of_the_losses_changes_nothing(scale: float) -> None:
+    plain, scaled = wrong(0.3), Stream(lambda *given: wrong(0.3)(*given) * scale).run(8)
+    assert scaled.members == Stream(plain).run(8).members
+    assert [out.tolist() for out in scaled.left_out] == [out.tolist() for out in Stream(plain).run(8).left_out]
+
+
+def test_a_change_of_regime_opens_and_shuts_the_gate() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return (wrong(0.3) if 6 <= time < 16 else clean)(time, ids, visits)
+
+    stream, seen = Stream(losses), []
+    for until in (6, 16, 26):
+        start = len(stream.members)
+        while stream.trained < until * SIZE:
+            stream.walk()
+        seen.append(stream.members[start:])
+    before, noisy, after = seen
+    assert "trusted" not in before
+    assert noisy.index("trusted") <= 6
+    assert noisy[noisy.index("trusted") :] == ["trusted"] * (len(noisy) - noisy.index("trusted"))
+    shut = next(place for place, name in enumerate(after) if name != "trusted")
+    assert shut <= 8  # few suspects are looked at in each walk
+    assert "trusted" not in after[shut:]
+
+
+def test_what_is_learnt_by_heart_is_taken_in_again() -> None:
+    stream = Stream(memorised).run(4)
+    assert stream.members[-1] == "trusted"  # until then nothing tells it from wrong labels
+    visits = stream.visits[:300].copy()
+    stream.run(80)
+    assert stream.members[-1] != "trusted"
+    assert (stream.visits[:300] > visits).all()
+
+
+def test_losses_that_are_not_finite_are_no_evidence() -> None:
+    plain, broken = Stream(wrong(0.3)).run(3), Stream(wrong(0.3)).run(3)
+    ids = np.arange(4)
+    broken.policy.observe(broken.read(ids), torch.tensor([math.nan, math.inf, -math.inf, math.nan]))
+    told, expected = (stream.policy.state_dict()["earned"] for stream in (broken, plain))
+    assert torch.equal(told["sums"], expected["sums"])
+    assert torch.equal(told["progress"], expected["progress"])
+
+
+def test_all_decisions_repeat() -> None:
+    once, twice = (Stream(wrong(0.3), seed=3).run(9) for _ in range(2))
+    assert once.members == twice.members
+    assert [out.tolist() for out in once.left_out] == [out.tolist() for out in twice.left_out]
+    assert once.policy.gains == twice.policy.gains
+
+
+@pytest.mark.parametrize("walks", [0, 1, 2, 5])
+def test_a_saved_policy_goes_on_as_if_nothing_happened(walks: int) -> None:
+    through, saved = Stream(wrong(0.3)).run(9), Stream(wrong(0.3)).run(walks)
+    file = io.BytesIO()
+    torch.save(saved.policy.state_dict(), file)
+    file.seek(0)
+    saved.policy = on_records()
+    saved.policy.load_state_dict(torch.load(file, weights_only=True))
+    saved.run(9 - walks)
+    assert saved.members == through.members
+    assert [out.tolist() for out in saved.left_out] == [out.tolist() for out in through.left_out]
+    assert saved.policy.gains == through.policy.gains
+    assert saved.policy.idle == through.policy.idle
+
+
+def test_a_state_is_a_copy_and_another_one_is_refused() -> None:
+    stream = Stream(wrong(0.3)).run(4)
+    state = stream.policy.state_dict()
+    sums = state["earned"]["sums"].clone()
+    stream.run(2)
+    assert torch.equal(state["earned"]["sums"], sums)
+    with pytest.raises(StateError, match="lacks sums"):
+        stream.policy.load_state_dict({**state, "earned": {"progress": 0, "now": 0}})
+
+
+# Gains and the stop indicator
+
+
+def test_gains_by_hand() -> None:
+    policy, window = on_records(), Signals(torch.tensor([0.1] * 7 + [4.0] * 3), ages=torch.arange(10.0))
+    assert not policy.opens(window)  # no evidence yet
+    for _ in range(10):
+        policy.observe(window, window.losses)
+    assert policy.opens(window)
+    policy.choose(window, 5)
+    expected, seen = policy.gains
+    assert expected == pytest.approx(1 / (0.7 + 0.05 * 0.3))  # all chosen are worth it, but for second looks
+    assert seen is None  # nothing was trained on since
+    chosen = Signals(torch.tensor([0.1] * 7 + [4.0]), ages=torch.ones(8))
+    policy.observe(chosen, chosen.losses)
+    # 7 of the 8 chosen are worth it, and 7 of 10 at random
+    assert policy.gains == (pytest.approx(expected), pytest.approx((7 / 8) / (7 / 10)))
+
+
+def test_idle_counts_windows_in_which_losses_did_not_fall() -> None:
+    policy, level = on_records(), torch.ones(5)
+
+    def window(change: float) -> bool:
+        policy.observe(Signals(level), level + change)
+        policy.opens(Signals(level))
+        return policy.idle
+
+    assert [window(change) for change in (0, 0.1, -0.1, 0, 0.1, 0, 0, -0.1)] == [False] * 4 + [False, True, True, False]
+    assert [window(0) for _ in range(3)] == [False, False, True]
+    policy.opens(Signals(level))  # a window of which nothing was seen says nothing
+    assert policy.idle
+
+
+# The policy
+
+
+def test_the_guide_names_the_defaults() -> None:
+    default = {name: entry.default for name, entry in inspect.signature(Earned).parameters.items()}
+    page = " ".join((Path(__file__).parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8").split())
+    least = f"the upper class must hold at least {100 * default['least']:g} % of the instances"
+    assert f"must be above {default['apart']:g}, and {least}" in page
+    assert f"above the threshold again at more than {100 * default['stays']:g} % of the visits" in page
+    assert f"With one standard error added it must be below {100 * default['learnt']:.0f} %." in page
+    assert f"at least {default['visits']} visits" in page
+    assert f"The gate shuts when fewer than {100 * default['lost']:g} % of these" in page
+    assert default["audit"] == 1 / 20
+    assert "one suspect in twenty" in page
+
+
+EXPLICIT = {
+    "methods": ("big_loss", "small_loss", "uniform"),
+    "weighting": "bounded",
+    "choice": "draw",
+    "importance": "softmax_z",
+    "replicate": "paper",
+    "weight_exponent": 0.5,
+}
+
+
+@pytest.mark.parametrize("name", EXPLICIT)
+def test_an_argument_about_the_mixture_turns_the_earned_one_off(name: str) -> None:
+    policy = AdaSelection(rate=RATE, **{name: EXPLICIT[name]})
+    policy.use_records()
+    assert set(policy.weights) == {"big_loss", "small_loss", "uniform"}
+    assert policy.opens(Signals(torch.rand(8)))
+    assert policy.gains == (None, None)
+    assert not policy.idle
+    signals = Signals(torch.arange(10.0), averages=torch.arange(10.0))
+    assert len(policy.choose(signals, 4).indices) == 4
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"beta": -1.0}, {"seed": 3}, {"max_nonfinite": 0.0}, {"half_life": 5.0}, {"curriculum": "text"}]
+)
+def test_other_arguments_leave_the_earned_mixture_on(options: dict[str, Any]) -> None:
+    policy = AdaSelection(rate=RATE, **options)
+    assert set(policy.weights) == {"big_loss", "small_loss", "uniform"}  # on fresh losses
+    policy.use_records()
+    assert policy.weights["uniform"] == 1
+    assert policy.weights["trusted"] == 0
+    assert not policy.opens(Signals(torch.rand(8)))
+
+
+def test_single_methods_are_always_open() -> None:
+    policy = SingleMethod("proportional", 0.5)
+    policy.use_records()
+    assert policy.opens(Signals(torch.zeros(4)))
+    assert policy.gains == (None, None)
+    assert not policy.idle
+
+
+def test_the_policy_takes_all_that_it_trusts_whatever_k() -> None:
+    policy = Stream(wrong(0.3)).run(6).policy
+    assert policy.weights["trusted"] == 1
+    window = Signals(torch.rand(100), averages=torch.tensor([4.0] * 40 + [0.1] * 60), ages=torch.ones(100))
+    for k in (1, 50):
+        got = policy.choose(window, k)
+        kept = set(got.indices.tolist())
+        assert set(range(40, 100)) <= kept
+        assert len(kept) == 62  # and one suspect in twenty: 2 of 40
+        assert got.sample_weights.tolist() == [1.0] * 62
+        assert got.inclusion_probabilities is not None
+        assert got.inclusion_probabilities.tolist() == pytest.approx([0.05] * 40 + [1.0] * 60)
+    looked_at = [frozenset(policy.choose(window, 1).indices.tolist()) & set(range(40)) for _ in range(9)]
+    assert len(set(looked_at)) > 3  # others in each walk
