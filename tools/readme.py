@@ -7,8 +7,9 @@ import argparse
 from pathlib import Path
 
 from adaselection.lab.figures import figures
+from adaselection.lab.judging import short
 from adaselection.lab.record import Record
-from adaselection.lab.store import RecordStore, write_atomically
+from adaselection.lab.store import Damage, RecordStore, write_atomically
 from adaselection.lab.summary import summarise
 from adaselection.lab.tables import readme_block, update_block
 
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TASKS = ("digits", "bike", "cifar10")
 RATE, BUDGET = 0.3, 0.5
 PICTURE = "digits"
+RECORDED = "recorded"
 PICTURED = (
     "full",
     "uniform_budget",
@@ -31,9 +33,23 @@ def shown(record: Record) -> bool:
     return config.rate in (None, RATE) and config.budget in (1.0, BUDGET) and config.split == "test"
 
 
-def update(readme: Path, images: Path, records: list[Record]) -> list[Path]:
+def read(results: Path) -> tuple[list[Record], list[Record], list[Damage]]:
+    """Read the records of the fresh plane, those of the recorded plane, and what is damaged."""
+    fresh: list[Record] = []
+    recorded: list[Record] = []
+    damages: list[Damage] = []
+    for folder in sorted(path for path in results.glob("*") if path.is_dir()):
+        found, wrong = RecordStore(folder, writable=False).read_all()
+        (recorded if folder.name == RECORDED else fresh).extend(found)
+        damages += wrong
+    return fresh, recorded, damages
+
+
+def update(readme: Path, images: Path, records: list[Record], recorded: list[Record] | None = None) -> list[Path]:
     """Write all blocks and the picture; returns the files that changed."""
     changed = []
+    if recorded and update_block(readme, RECORDED, short(recorded, BUDGET)):
+        changed.append(readme)
     for task in TASKS:
         chosen = [record for record in records if record.config.task == task and shown(record)]
         if chosen and update_block(readme, task, readme_block(chosen, task)):
@@ -53,8 +69,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     arguments = parser.parse_args()
-    records, damages = RecordStore(arguments.results, writable=False).read_all()
-    changed = update(ROOT / "README.md", ROOT / "docs" / "images", records)
+    records, recorded, damages = read(arguments.results)
+    changed = update(ROOT / "README.md", ROOT / "docs" / "images", records, recorded)
     for path in dict.fromkeys(changed):
         print(f"updated {path.relative_to(ROOT)}")
     for damage in damages:

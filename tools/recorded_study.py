@@ -4,8 +4,8 @@
 usage: recorded_study.py [--jobs N] [--out FOLDER] [PART ...]
 
 Parts: tune_small, tune_mnist, tune_cifar10, small, ladder, mnist, cifar10, timing. All of them but `timing` if none
-is named. The others take the learning rates that the first three chose for each arm on the validation split. `timing` does the small
-tasks once more, one job at a time, for seconds.
+is named. The others take the learning rates that the first three chose for each arm on the validation split. `timing`
+does the small tasks one job at a time, for seconds.
 """
 
 import argparse
@@ -53,7 +53,8 @@ def commands(part: str) -> Iterator[list[str]]:
     if part in ("small", "timing"):
         for task, settings in SMALL.items():
             for setting in settings:
-                yield ["compare", task, "--arms", f"full,{PAIR}", "--budgets", f"{BUDGETS},1.0", "--seeds", "20", *setting]
+                arms, budgets = f"full,{PAIR}", f"{BUDGETS},1.0"
+                yield ["compare", task, "--arms", arms, "--budgets", budgets, "--seeds", "20", *setting]
     if part == "ladder":
         for task, settings in ON_LADDER.items():
             for setting in settings:

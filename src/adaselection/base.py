@@ -12,21 +12,20 @@ from adaselection import checks
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.errors import NonFiniteLossError, StateError
-from adaselection.step import Noise, PolicyState, Recipe, Reduce, initial_state, step
+from adaselection.step import PolicyState, Recipe, Reduce, step
+from adaselection.stepping import Stepping
 from adaselection.types import Selection, Signals
 from adaselection.windows import window_step
 
 STATE_VERSION = 1
 
 
-class Policy:
+class Policy(Stepping):
     """What all policies share: the state around the pure `step`. Not made by users; see `AdaSelection`."""
 
     def __init__(self, recipe: Recipe, seed: int, settings: dict[str, Any]) -> None:
-        self._recipe = recipe
+        super().__init__(recipe, seed)
         self._settings = settings
-        self._generator = torch.Generator().manual_seed(seed)
-        self._state = initial_state(len(recipe.methods))
         self._warned = False
         self._on_records = False
 
@@ -180,19 +179,6 @@ class Policy:
         """Whether it draws from a mixture of inclusion probabilities on the recorded plane."""
         return True
 
-    def _through(self, go: Callable[[Noise], tuple[PolicyState, Selection]], signals: Signals) -> Selection:
-        """Do one step with random numbers of its own; nothing has changed if it fails."""
-        self._follow(signals.losses.device)
-        before = self._generator.get_state()
-        try:
-            with torch.no_grad():
-                state, selection = go(self._draw(signals.losses.shape[0]))
-        except BaseException:
-            self._generator.set_state(before)
-            raise
-        self._state = state
-        return selection
-
     def check(self) -> None:
         """Raise what `select` could not on an accelerator; the loaders call it once for each batch that they yield.
 
@@ -234,21 +220,6 @@ class Policy:
         except (AttributeError, RuntimeError, TypeError) as error:
             raise StateError(f"the state dict is damaged: {error}. Take an undamaged checkpoint.") from error
         self._state = PolicyState(*(value.clone() for value in tensors))
-
-    def _draw(self, size: int) -> Noise:
-        """Random numbers of one batch, from the policy's own generator on the CPU: the same on every device."""
-        count = len(self._recipe.methods)
-        device = self._state.step.device
-        drawn = torch.rand(2 * size + 1 + count, generator=self._generator, dtype=torch.float32)
-        drawn = drawn.to(device, non_blocking=True)
-        return Noise(drawn[:size], drawn[size : 2 * size], drawn[2 * size], drawn[2 * size + 1 :])
-
-    def _follow(self, device: torch.device) -> None:
-        """Move the state to where the losses are."""
-        if self._state.step.device != device:
-            real = initial_state(1, device).previous.dtype
-            moved = (v.to(device, real if v.is_floating_point() else v.dtype) for v in self._state)
-            self._state = PolicyState(*moved)
 
     def _warn_rounding(self, size: int, k: int) -> None:
         """Say once when rounding to whole rows moves the rate by more than a tenth."""

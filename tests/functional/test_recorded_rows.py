@@ -12,7 +12,7 @@ from adaselection.records import RecordedLosses
 
 SIZE, K = 12, 4
 PAPER = ("uniform", "big_loss", "small_loss", "grad_norm", "adaboost", "coreset_extremes", "coreset_mean")
-OWN_COUNT = {"selective_backprop", "infobatch", "kakurenbo", "early_stopping"}
+OWN_COUNT = {"selective_backprop", "infobatch", "kakurenbo", "early_stopping", "trusted"}
 
 
 def window(**changes: object) -> Signals:
@@ -77,7 +77,8 @@ def test_uniform_is_constant_and_a_replaced_function_is_followed() -> None:
 def test_which_methods_are_listed_where() -> None:
     assert methods() == PAPER
     assert set(methods("fresh")) < set(methods("recorded"))
-    only = {"min_k_loss", "infobatch", "kakurenbo", "early_stopping", "upper_confidence", "learning_progress"}
+    only = {"min_k_loss", "infobatch", "kakurenbo", "early_stopping", "trusted", "upper_confidence"}
+    only |= {"learning_progress"}
     assert set(methods("recorded")) - set(methods("fresh")) == only
     with pytest.raises(ArgumentError, match="plane='stale' is unknown"):
         methods.__wrapped__("stale") if hasattr(methods, "__wrapped__") else methods("stale")

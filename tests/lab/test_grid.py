@@ -9,6 +9,7 @@ from adaselection.errors import ArgumentError
 from adaselection.lab import grid as grid_module
 from adaselection.lab.arms import PolicyOptions
 from adaselection.lab.grid import grid, named, run_grid, with_tuned
+from adaselection.lab.instances import instances_path
 from adaselection.lab.store import RecordStore
 from lab.records_factory import make
 from lab.smoke import spec
@@ -43,9 +44,36 @@ def test_a_grid_has_every_run_once_and_goes_seed_by_seed():
     assert len({run.run_id for run in named(specs)}) == len(specs)
 
 
-def test_options_go_to_adaselection_alone():
-    specs = grid(spec(options=PolicyOptions(beta=0.2)), ("adaselection", "placebo", "big_loss"), [0.3], [0.5], [0])
-    assert [each.options.beta for each in specs] == [0.2, None, None]
+def test_options_go_to_the_default_policy_alone():
+    arms = ("adaselection", "recorded", "placebo", "recorded_placebo", "big_loss")
+    specs = grid(spec(options=PolicyOptions(beta=0.2)), arms, [0.3], [0.5], [0])
+    assert [each.options.beta for each in specs] == [0.2, 0.2, None, None, None]
+
+
+def test_a_grid_takes_groups_and_full_training_once():
+    specs = grid(spec(), ["baselines"], [0.1, 0.3], [0.25, 0.5], [0])
+    assert [(s.method, s.budget) for s in specs] == [
+        ("full", 1.0), ("uniform_budget", 0.25), ("uniform_budget", 0.5),
+        *(("uniform_rate", budget) for budget in (0.25, 0.25, 0.5, 0.5)),
+    ]  # fmt: skip
+
+
+def test_instances_are_kept_for_the_runs_that_record_losses(tmp_path, trained):
+    store, runs = RecordStore(tmp_path / "one"), due(("full", "recorded_proportional"), seeds=range(2), budgets=[3.0])
+    done = list(run_grid(runs, store, instances=True))
+    files = {instances_path(store.path(run.found())): run.spec.method for run in done}
+    assert {method for path, method in files.items() if path.is_file()} == {"recorded_proportional"}
+    assert len(trained) == 4
+    assert not any(run.fresh for run in run_grid(runs, store, instances=True))
+    assert len(trained) == 4
+    apart = RecordStore(tmp_path / "two")
+    assert all(run.fresh for run in run_grid(runs, apart, jobs=2, instances=True))
+    for path in files:
+        other = apart.folder / path.relative_to(store.folder)
+        assert other.is_file() == path.is_file()
+        assert not path.is_file() or other.read_bytes() == path.read_bytes()
+    records = [{r.run_id: r.repeatable() for r in each.read_all()[0]} for each in (store, apart)]
+    assert records[0] == records[1]
 
 
 @pytest.mark.parametrize("missing", range(4))

@@ -88,7 +88,7 @@ def test_the_losses_are_those_of_the_best_pass(monkeypatch):
     halves = (ROWS + 1) // 2, ROWS // 2
     assert found.units == 3 * sum(3 * (ROWS - half) + half for half in halves)
     curves[1][2] = math.nan
-    with pytest.raises(AdaSelectionError, match="not finite after pass 3: give a lower --learning-rate than 0.1"):
+    with pytest.raises(AdaSelectionError, match=r"not finite after pass 3: give a lower --learning-rate than 0\.1"):
         train_holdout(HoldoutSpec(ORIGIN, epochs=3))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from adaselection import Report
+from adaselection import RecordedReport, Report
 from adaselection.lab.grid import Due
 from adaselection.lab.live import RunView, bar, describe, facts
 from adaselection.lab.training import Progress, train_one
@@ -69,6 +69,15 @@ def test_the_facts_are_loss_weights_kept_share_and_seconds():
         "kept        25.0% of 12,345 loaded, 10,000 scored",
         "seconds     load 1.2  score 2.0  select 0.5  train 30.0",
     ]
+
+
+def test_of_recorded_losses_it_shows_what_is_left_out_and_the_gate():
+    plain = {"trained": 12345, "steps": 48, "seconds": SECONDS, "rate": 0.25, "steps_per_pass": 5, "steps_per_walk": 20}
+    plain |= {"windows": 8, "selected": 6, "shut": 2, "left_out": 0.375, "forced": 0, "effective": 1.0}
+    lines = [line.rstrip() for line in drawn(facts(RecordedReport(**plain), 0.5)).splitlines()]
+    assert lines[1:3] == ["left out  37.5%, unloaded; 12,345 trained on", "windows   open 6 of 8"]
+    first = RecordedReport(**plain | {"windows": 0, "selected": 0, "shut": 0, "left_out": 0.0})
+    assert "windows   first walk" in drawn(facts(first, 0.5))
 
 
 @pytest.mark.parametrize("weights", [{}, {"big_loss": 1.0}])

@@ -153,7 +153,7 @@ def test_uniform_at_budget_one_and_selection_at_rate_one_are_full_training_bit_f
 
 def test_before_there_are_records_an_arm_on_them_is_uniform_bit_for_bit():
     uniform = run(method="uniform_budget", budget=0.5).repeatable()
-    for arm in ("recorded", "recorded_proportional", "recorded_infobatch"):
+    for arm in ("recorded", "recorded_placebo", "recorded_proportional"):
         other = run(method=arm, budget=0.5, rate=0.3).repeatable()
         assert [other[key] for key in ("result", "curve")] == [uniform[key] for key in ("result", "curve")]
 

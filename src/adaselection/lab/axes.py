@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["Shown", "mark_beyond", "shown_range"]
 
 Shown = tuple[float, float] | None
-_FAR = 3.0  # spreads beyond the quartiles, and times that the range would grow
+_FAR = 3.0  # spreads from the median, and times that the range would grow
 _MARGIN = 0.06
 
 
 def shown_range(rows: Sequence[Row]) -> Shown:
     """Return the range that an axis shows, or None where it shows everything.
 
-    Out of the range are rows with collapsed runs, and rows further than three spreads from the quartiles of the others
-    (the spread is the distance of the quartiles, or the median standard deviation, whichever is larger); but only
+    Out of the range are rows with collapsed runs, and rows further than three spreads from the median of the others
+    (a spread is twice the median distance from it, or the median standard deviation, whichever is larger); but only
     where they would make the axis more than three times as long. Full training and the opponent are always in it.
 
     Args:
@@ -34,9 +34,9 @@ def shown_range(rows: Sequence[Row]) -> Shown:
     if len(sound) < 2:
         return None
     means = np.asarray([row.mean for row in sound], dtype=float)
-    low, high = np.quantile(means, [0.25, 0.75])
-    reach = _FAR * max(high - low, float(np.median([row.sd or 0.0 for row in sound])))
-    near = [row for row in sound if low - reach <= (row.mean or 0.0) <= high + reach]
+    centre = float(np.median(means))
+    spread = max(2 * float(np.median(np.abs(means - centre))), float(np.median([row.sd or 0.0 for row in sound])))
+    near = [row for row in sound if abs((row.mean or 0.0) - centre) <= _FAR * spread]
     near += [row for row in known if row.arm in ("full", OPPONENT) and row not in near]
     inner, whole = _ends(near), _ends(known)
     length = inner[1] - inner[0]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from adaselection import RecordedLoader, RecordedReport, Report, SelectiveLoader, SingleMethod
+from adaselection import RecordedLoader, RecordedReport, Report, SelectiveLoader
 from adaselection.errors import NonFiniteLossError
 from adaselection.functional import kept_per_batch
 from adaselection.lab.machine import Watch, environment
@@ -23,6 +23,7 @@ from adaselection.lab.recording import OffTheClock, record_of, recorded_trace
 from adaselection.lab.spec import FULL_STEP, RunSpec
 from adaselection.lab.tasks import ArrayDataset, Preset, Splits
 from adaselection.lab.trace import Trace
+from adaselection.lab.wrapping import wrapped
 
 _SHOW_EVERY = 0.1  # seconds
 _WARM = 0.2  # share of a one-cycle schedule that the learning rate rises
@@ -183,25 +184,7 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
         collate_fn=ArrayDataset.collate,
     )
     trace = Trace()
-    loader: SelectiveLoader | RecordedLoader
-    policy = spec.policy()
-    if policy is not None and spec.arm().recorded:
-        share, steps = spec.arm().anneal, spec.effective_budget * preset.epochs * len(splits.train) / preset.batch_size
-        passes = math.ceil(steps / max(1, int(policy.rate * len(splits.train) / preset.batch_size)))
-        loader = RecordedLoader(inner, policy, on_walk=splits.train.set_epoch, passes=passes, anneal=share)
-        if found := spec.irreducible_losses():
-            found.check(splits.fingerprint, len(splits.train))
-            loader.records.fill("irreducible", torch.arange(len(splits.train)), found.losses)
-    else:
-        loader = SelectiveLoader(
-            inner,
-            policy or SingleMethod("uniform", rate=1),  # rate 1 hands every batch through
-            model=model,
-            loss_fn=loss,
-            score_mode=preset.score_mode,
-            surplus="carry",
-            on_select=trace.selected,
-        )
+    loader = wrapped(inner, spec, splits, model, loss, trace)
     steps = affordable_steps(loader, len(splits.train), preset.epochs, spec.effective_budget)
     trace.plan(steps)
     optimizer = torch.optim.SGD(

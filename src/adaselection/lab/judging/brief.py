@@ -1,0 +1,60 @@
+"""The judgement in a few rows, for the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adaselection.lab import wording
+from adaselection.lab.judging import markdown as md
+from adaselection.lab.judging.gate import shut_throughout
+from adaselection.lab.judging.never_lose import cells, pooled
+from adaselection.lab.record import Record
+from adaselection.lab.summary import summarise
+
+__all__ = ["short"]
+
+
+def short(records: Iterable[Record], budget: float) -> str:
+    """One row a task and kind of data at one budget, and what all budgets together say.
+
+    Args:
+        records: of the recorded plane.
+        budget: the share of the full run's work that is shown.
+
+    Returns:
+        Markdown.
+    """
+    studies = summarise(records)
+    found = cells(studies)
+    rows = []
+    for cell in (cell for cell in found if cell.row.budget == budget):
+        gate = "shut" if shut_throughout(cell.row) else "opened"
+        rows.append(
+            (cell.study.task, md.setting(cell.study), md.score(cell.rival, cell.study), md.score(cell.row, cell.study),
+             md.difference(cell.difference), gate, str(cell.difference.n))
+        )  # fmt: skip
+    headers = (
+        "task",
+        "data",
+        "uniform, same budget",
+        "`recorded`, the default",
+        "difference [95 % CI]",
+        "gate",
+        "seeds",
+    )
+    outcomes = [cell.outcome for cell in found]
+    counts = ", ".join(
+        f"{outcomes.count(name)} {word}"  # type: ignore[arg-type]  # the words of an outcome
+        for name, word in (("won", "won"), ("equal", "equal"), ("tied", "tied"), ("lost", "lost"))
+    )
+    verdicts = "; ".join(f"{group.task}: {group.verdict.replace('**', '')}" for group in pooled(found))
+    text = (
+        f"Over all {len(found)} cells of task, data and budget: {counts}. Never worse than 0.1 points (an error: 1 %) "
+        f"in any cell, and its interval pooled over a task's cells above -0.3 points (-1 %): {verdicts}."
+    )
+    caption = (
+        f"Budget {wording.share(budget)} of the full run's forward and backward work. Accuracy in %, for bike and "
+        "regression the mean squared error. Difference: paired by seed, positive is better; exactly 0 where the gate "
+        "stayed shut, as the batches are then those of the plain loader."
+    )
+    return "\n\n".join((md.table(headers, rows, left=2), caption, text)) if rows else "No runs yet."

@@ -1,0 +1,52 @@
+"""The loader of an arm around the plain one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from adaselection import RecordedLoader, SelectiveLoader, SingleMethod
+from adaselection.lab.spec import RunSpec
+from adaselection.lab.tasks import Splits
+from adaselection.lab.trace import Trace
+
+__all__ = ["wrapped"]
+
+
+def wrapped(
+    inner: DataLoader[Any], spec: RunSpec, splits: Splits, model: nn.Module, loss: nn.Module, trace: Trace
+) -> SelectiveLoader | RecordedLoader:
+    """Wrap the loader as the arm says: by recorded losses, by a scoring pass, or so that everything goes through.
+
+    Args:
+        inner: the plain loader.
+        spec: the run.
+        splits: its data.
+        model: scores batches, where the arm does so.
+        loss: one for each row.
+        trace: told what was selected.
+    """
+    policy, preset = spec.policy(), spec.get_preset()
+    if policy is not None and spec.arm().recorded:
+        rows = len(splits.train)
+        steps = spec.effective_budget * preset.epochs * rows / preset.batch_size
+        passes = math.ceil(steps / max(1, int(policy.rate * rows / preset.batch_size)))
+        anneal = spec.arm().anneal
+        loader = RecordedLoader(inner, policy, on_walk=splits.train.set_epoch, passes=passes, anneal=anneal)
+        if found := spec.irreducible_losses():
+            found.check(splits.fingerprint, rows)
+            loader.records.fill("irreducible", torch.arange(rows), found.losses)
+        return loader
+    return SelectiveLoader(
+        inner,
+        policy or SingleMethod("uniform", rate=1),  # rate 1 hands every batch through
+        model=model,
+        loss_fn=loss,
+        score_mode=preset.score_mode,
+        surplus="carry",
+        on_select=trace.selected,
+    )
