@@ -41,6 +41,7 @@ PUBLIC = frozenset(
         "functional",
         "method_info",
         "methods",
+        "recalibrate_batchnorm",
         "register_method",
         "short_sequences",
     }

@@ -6,6 +6,7 @@
 
 from adaselection import diagnosis, errors, functional
 from adaselection.base import Policy
+from adaselection.batchnorm import recalibrate_batchnorm
 from adaselection.cheap import CheapScores
 from adaselection.errors import AdaSelectionError
 from adaselection.loaders import SelectiveLoader
@@ -42,6 +43,7 @@ __all__ = [
     "functional",
     "method_info",
     "methods",
+    "recalibrate_batchnorm",
     "register_method",
     "short_sequences",
 ]

@@ -143,18 +143,13 @@ class Policy(Stepping):
         """
         return True
 
-    def wanted(self, signals: Signals, k: int) -> int:
-        """How many of a window to draw where ``k`` are planned: ``k``, unless a mixture has a count of its own."""
-        return k
-
-    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None, exact: bool = False) -> Selection:
+    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
         """Choose k of a window of recorded instances by the mixture of the methods' inclusion probabilities.
 
         Args:
             signals: of the window, as `RecordedLosses.read` gives them, all with a record, shape ``[b]`` each.
             k: instances to draw; a method that sets its own count draws what it wants.
             reduce: as in `select`.
-            exact: draw k also where a mixture has a count of its own (`wanted`).
 
         Returns:
             The `Selection`, with known inclusion probabilities unless the policy takes the top k.

@@ -183,17 +183,27 @@ class Kept:
         self._touched.replace(places, counts)
         self._now, self._nonfinite, self._seen = now, nonfinite, self._columns.seen()
 
-    def _note(self, places: Tensor, counted: Tensor, now: int) -> None:
+    def _note(self, places: Tensor, counted: Tensor, now: int | Tensor) -> None:
         """Remember that places were visited, where a merge may want to know."""
+        if isinstance(now, Tensor):
+            now = max(self._now, int(now.max())) if now.shape[0] else self._now
         self._now = now
         if self._track or (self._track is None and ranks() > 1):
             self._touched.add(places, counted)
         else:
             self._untracked = True
 
-    def _check_pass(self, now: int) -> None:
-        if checks.count("now", now, 0) < self._now:
-            raise ArgumentError(f"now={now} is before pass {self._now}, the last one recorded; passes never go back.")
+    def _check_pass(self, now: int | Tensor, size: int) -> int | Tensor:
+        """The pass, or that of each of ``size`` rows on the record's device."""
+        first = now
+        if isinstance(now, Tensor):
+            if now.shape != (size,) or now.dtype != torch.int64:
+                raise ArgumentError(f"now must be a number, or int64 of shape [{size}]; got shape {tuple(now.shape)}.")
+            first = int(now.min()) if size else self._now
+            now = now.to(self.device)
+        if checks.count("now", first, 0) < self._now:  # type: ignore[arg-type]  # a number by now
+            raise ArgumentError(f"now={first} is before pass {self._now}, the last one recorded; passes never go back.")
+        return now
 
     def _column(self, name: str, values: Tensor, size: int) -> Shaped[Tensor, " b"]:
         """The values for a further column, in its type, checked."""

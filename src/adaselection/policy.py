@@ -141,16 +141,12 @@ class AdaSelection(Policy):
         """Whether to leave anything out of a window of recorded instances; always, but for the earned mixture."""
         return True if self._earned is None else self._earned.opens(signals, reduce)
 
-    def wanted(self, signals: Signals, k: int) -> int:
-        """How many of a window to draw where ``k`` are planned; the earned mixture wants all that it trusts."""
-        return k if self._earned is None else max(1, round(float(self._earned.chances(signals).sum())))
-
-    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None, exact: bool = False) -> Selection:
-        """Choose from a window of recorded instances; the earned mixture keeps all it trusts, unless ``exact``."""
+    def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
+        """Choose from a window of recorded instances; the earned mixture keeps all that it trusts, whatever ``k``."""
         if self._earned is None:
             return super().choose(signals, k, reduce=reduce)
         chances = self._earned.chances(signals)
-        return self._through(lambda noise: (self._state, drawn(chances, noise, k if exact else None)), signals)
+        return self._through(lambda noise: (self._state, drawn(chances, noise)), signals)
 
     def observe(self, before: Signals, losses: Tensor) -> None:
         """Learn from losses that training has just seen."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,20 +9,17 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from adaselection import checks, distributed, tree
+from adaselection import checks, distributed
 from adaselection.base import Policy
-from adaselection.chooser import Chooser, Limits
-from adaselection.errors import AdaSelectionError, ArgumentError, EmptyLoaderError, UnknownLengthError
-from adaselection.incoming import incoming_sizes
+from adaselection.errors import UnknownLengthError
+from adaselection.limits import Limits, check_policy, window_batches
 from adaselection.meter import Meter
+from adaselection.recorded_passes import RecordedPasses
 from adaselection.recorded_report import RecordedReport
-from adaselection.recorder import Recorder, grad_norms
+from adaselection.recorder import Recorder
 from adaselection.records import RecordedLosses
 from adaselection.tree import Batch
 from adaselection.walks import Walks
-
-STATE_VERSION = 1
-_WINDOW_ROWS = 2**18
 
 
 class RecordedLoader:
@@ -49,7 +45,8 @@ class RecordedLoader:
         ids: for each number that the sampler gives, the id in ``records``, shape ``[n]``; the number itself if None.
         passes: how many passes the training will make, for ``anneal``.
         anneal: share of the planned passes, at the end, that walk over all data; needs ``passes``.
-        longest_unseen: passes after which an instance that was not drawn is drawn by force; ``3 / rate`` if None.
+        longest_unseen: passes after which an instance that was not drawn is drawn by force; ``3 / rate`` if None. At
+            most half of the draws are forced, so an instance waits for so many passes and a walk over all data at most.
         window: instances that the policy sees at once; a whole walk of up to 262,144 instances if None.
         on_walk: called with the number of each walk before it starts, for a data set's ``set_epoch`` for example. A
             sampler's ``set_epoch`` is called without it.
@@ -75,68 +72,43 @@ class RecordedLoader:
         on_walk: Callable[[int], None] | None = None,
         stop: bool = False,
     ) -> None:
-        _check_policy(policy)
+        check_policy(policy)
         distributed.refuse_unsharded(loader)
         self.policy = policy
+        walks = Walks(loader, on_walk=on_walk)
+        rows, self.batch_size = walks.sizes()
+        walks.window = window_batches(window, rows, self.batch_size, policy)
+        limits = Limits.of(policy.rate, self.batch_size, longest_unseen, passes, anneal)
+        recorder = Recorder(records, policy, ids, len(loader.dataset))  # type: ignore[arg-type]  # checked by the walks
+        self._passes = RecordedPasses(policy, walks, recorder, limits, stop)
         policy.use_records()
-        self._walks = Walks(loader, self._plan, on_walk=on_walk)
-        self._rows, self.batch_size = _sizes(loader)
-        rows = _WINDOW_ROWS if window is None else checks.count("window", window, 1)
-        self._walks.window = 0 if policy.own_count else max(1, rows // self.batch_size)
-        limits = Limits(
-            self.batch_size,
-            checks.positive("longest_unseen", 3 / policy.rate if longest_unseen is None else longest_unseen),
-            None if passes is None else checks.count("passes", passes, 1),
-            checks.within("anneal", anneal, 0, 1),
-        )
-        if anneal and passes is None:
-            raise ArgumentError(f"anneal={anneal:g} is a share of the planned passes; say how many with passes=.")
-        store = RecordedLosses(len(loader.dataset), columns=policy.columns) if records is None else records  # type: ignore[arg-type]
-        self._recorder = Recorder(store, policy, ids)
-        self._chooser = Chooser(policy, self._recorder, limits)
-        self._source = self._walks.batches()
-        self._length = self._steady_length()
-        self._given = 0
-        self._serial = 0
-        self._stop = stop
-
-    def _plan(self, window: list[list[int]]) -> list[Any]:
-        """Plan one window of a walk."""
-        return self._chooser(window)
-
-    def _steady_length(self) -> int:
-        """Batches of every pass: ``floor(rate * n / b)``; all of the loader's at rate 1."""
-        if self.policy.rate == 1 or self.policy.own_count:
-            return len(self._walks)
-        length = int(self.policy.rate * self._rows / self.batch_size + 1e-9)
-        if not length:
+        if not self._passes.steady_length():
             warnings.warn(
-                f"a pass keeps {self.policy.rate:g} of {self._rows} instances, fewer than one batch of "
-                f"{self.batch_size}, so it yields nothing. Give the DataLoader a smaller batch_size, or a higher rate.",
-                stacklevel=3,
+                f"a pass keeps {policy.rate:g} of {rows} instances, fewer than one batch of {self.batch_size}, so it "
+                "yields nothing. Give the DataLoader a smaller batch_size, or a higher rate.",
+                stacklevel=2,
             )
-        return length
 
     @property
     def records(self) -> RecordedLosses:
         """What training saw last of each instance."""
-        self._recorder.flush()
-        return self._recorder.records
+        self._passes.recorder.flush()
+        return self._passes.recorder.records
 
     @property
     def meter(self) -> Meter:
         """Counts and clocks."""
-        return self._recorder.meter
+        return self._passes.recorder.meter
 
     @property
     def dataset(self) -> Any:
         """The data set of the loader inside."""
-        return self._walks.loader.dataset
+        return self._passes.walks.loader.dataset
 
     @property
     def walk(self) -> int:
         """Number of the walk over the data that runs, from 0; -1 before the first."""
-        return self._walks.walk
+        return self._passes.walks.walk
 
     @property
     def stopped(self) -> bool:
@@ -148,11 +120,7 @@ class RecordedLoader:
 
     def __len__(self) -> int:
         """Exactly how many batches the coming pass yields, or the one that runs."""
-        if self._given:
-            return self._length
-        if self._stop and self.stopped:
-            return 0
-        return self._walks.plan_all() if self.policy.own_count else self._length
+        return self._passes.length()
 
     def total_batches(self, passes: int) -> int:
         """Exactly how many batches the next passes yield together, for schedules.
@@ -165,37 +133,11 @@ class RecordedLoader:
                 f"{self.policy.methods[0]!r} sets its own count anew for each pass. Build the schedule from the "
                 "share of the budget that is used, or from len(loader) at the start of each pass."
             )
-        return self._length * checks.count("passes", passes, 0)
+        return self._passes.steady_length() * checks.count("passes", passes, 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Start a pass, or go on with the one of a loaded state."""
-        distributed.refuse_unsharded(self._walks.loader)
-        self._length = len(self)
-        self._serial += 1
-        return self._run(self._serial)
-
-    def _run(self, serial: int) -> Iterator[Batch]:
-        """The batches of one pass."""
-        while self._given < self._length:
-            with self.meter.phase("load"):
-                found = next(self._source, None)
-            if found is None:
-                raise EmptyLoaderError("the loader gave no batch. Check its data set, and its sampler's shard.")
-            batch, drawn = found
-            self._given += 1
-            self._recorder.hand_out(drawn)
-            rows = tree.length(batch)
-            self.meter.count(loaded=rows, trained=rows, steps=1)
-            started = time.perf_counter()
-            yield batch
-            self.meter.charge("train", time.perf_counter() - started)
-            if serial != self._serial:
-                raise AdaSelectionError("a newer pass over this loader has begun; only one can run at a time.")
-        with self.meter.phase("select"):
-            self._recorder.end_pass()
-        self._given = 0
-        if not self.policy.own_count:
-            self._length = self._steady_length()
+        """Start a pass, or go on with the one of a loaded state. What was not recorded is handed out again."""
+        return self._passes.start()
 
     def record(
         self,
@@ -220,37 +162,19 @@ class RecordedLoader:
             LossShapeError: not one loss per row of the batch that waits.
             ArgumentError: a method needs outputs and targets.
         """
-        columns = {}
-        if "grad_norms" in self._recorder.records.columns:
-            if outputs is None or targets is None:
-                raise ArgumentError(
-                    "the policy reads gradient norms: call loader.record(losses, outputs=model_outputs, targets=y)."
-                )
-            columns["grad_norms"] = grad_norms(outputs, targets, features)
-        return self._recorder.record(losses, columns)
+        return self._passes.recorder.record(losses, outputs, targets, features)
 
     def report(self) -> RecordedReport:
         """What the loader did so far, what it cost, and what its gate expected and got."""
-        return RecordedReport.of(self.meter, self.policy, self._chooser.tally, self._length, len(self._walks))
+        passes = self._passes
+        return RecordedReport.of(self.meter, self.policy, passes.chooser.tally, passes.planned, len(passes.walks))
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader is, after the batch that was recorded last: resume gives the same batches and weights.
 
         Save it with the model, the optimizer and torch's random state. Tensors, numbers, strings, lists and dicts only.
         """
-        self._recorder.flush()
-        return {
-            "version": STATE_VERSION,
-            "settings": self._settings(),
-            "given": self._given,
-            "length": self._length,
-            "now": self._recorder.now,
-            "walks": self._walks.state_dict(),
-            "records": self._recorder.records.state_dict(),
-            "policy": self.policy.state_dict(),
-            "chooser": self._chooser.state_dict(),
-            "meter": self.meter.state_dict(),
-        }
+        return self._passes.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the next pass starts after the batch recorded last.
@@ -258,55 +182,4 @@ class RecordedLoader:
         Raises:
             StateError: the state is of another version, policy or loader set-up. The loader is then as it was.
         """
-        checks.same_state(self.state_dict(), state, ("version", "settings"), "loader")
-        self.policy.load_state_dict(state["policy"])
-        self._recorder.records.load_state_dict(state["records"])
-        self._walks.load_state_dict(state["walks"])
-        self._chooser.load_state_dict(state["chooser"])
-        self.meter.load_state_dict(state["meter"])
-        self._recorder.forget()
-        self._recorder.now, self._given, self._length = int(state["now"]), int(state["given"]), int(state["length"])
-        self._source = self._walks.batches()
-
-    def _settings(self) -> dict[str, Any]:
-        """What must be the same for a state to fit."""
-        limits = self._chooser.limits
-        return {
-            "rows": self._rows,
-            "batch_size": self.batch_size,
-            "window": self._walks.window,
-            "longest_unseen": limits.longest_unseen,
-            "anneal": limits.anneal,
-            "passes": limits.passes or 0,
-            "processes": distributed.world_size(),
-        }
-
-
-def _check_policy(policy: object) -> None:
-    """Refuse what is no policy, and counts that would differ between processes."""
-    if not isinstance(policy, Policy):
-        raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
-    if policy.own_count and distributed.world_size() > 1:
-        raise ArgumentError(
-            f"{policy.methods[0]!r} sets its own count, which would differ between the processes. Take a method of "
-            "fixed count, or mix it: AdaSelection(methods=(...), rate=...)."
-        )
-
-
-def _sizes(loader: DataLoader[Any]) -> tuple[int, int]:
-    """Instances of a walk, and rows of a full batch.
-
-    Raises:
-        EmptyLoaderError: the loader has no batch.
-    """
-    known = incoming_sizes(loader, None)
-    if known is not None and known.windows:
-        return known.total(int), known.largest
-    batches = len(loader)
-    size = loader.batch_size or 0
-    if not batches or not size:
-        raise EmptyLoaderError(
-            "the loader has no batch, or does not say how many rows a batch has. Check its data set, and give a batch "
-            "sampler of your own a batch_size."
-        )
-    return batches * size, size
+        self._passes.load_state_dict(state)

@@ -3,134 +3,238 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from adaselection import distributed
-from adaselection import functional as F  # noqa: N812
+from adaselection import checks, distributed
 from adaselection.base import Policy
-from adaselection.errors import AdaSelectionError, LossShapeError, NonFiniteLossError
+from adaselection.drawn import Drawn
+from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError, StateError
 from adaselection.meter import Meter
 from adaselection.records import RecordedLosses
+from adaselection.stores import bound_norms, checked_ids, checked_records, store_for
 from adaselection.types import Signals
-from adaselection.walks import Drawn
 
 _FORGOTTEN = 256  # batches handed out and not recorded that are too many to be in flight
 _BAD_SHARE = 0.25
+_MANY = 2**16  # losses that wait for the next window at most
 
 
 class Recorder:
     """Matches losses with the instances of the batches handed out, first in, first out, and records them in bulk.
 
     Args:
-        records: the store.
+        records: the store; made for the data set if None.
         policy: told about every loss that comes in.
         ids: number of an instance in the data set to its id in the store, shape ``[n]``; the number itself if None.
+        size: instances of the data set.
+
+    Attributes:
+        now: number of the pass. It goes on from that of a store that was used before.
+        passes: passes since the training began.
+        waiting: batches handed out whose losses have not come.
+
+    Raises:
+        ArgumentError: the store lacks a column that the policy needs, or the ids do not fit.
     """
 
-    def __init__(self, records: RecordedLosses, policy: Policy, ids: Tensor | None) -> None:
-        self.records = records
+    def __init__(self, records: RecordedLosses | None, policy: Policy, ids: Tensor | None, size: int) -> None:
+        self._ids = None if ids is None else checked_ids(ids, size)
+        self.records = store_for(policy, self._ids, size) if records is None else checked_records(records, policy)
         self.policy = policy
         self.meter = Meter()
-        self.now = records.last_pass
-        self._ids = ids
-        self._waiting: deque[Drawn] = deque()
+        self.now, self.passes = self.records.last_pass, 0
+        self.waiting: deque[Drawn] = deque()
+        self._over = False
         self._numbers: list[int] = []
+        self._stamps: list[int] = []  # the pass of each
         self._losses: list[Tensor] = []
         self._columns: dict[str, list[Tensor]] = {}
+        self._norms = "grad_norms" in self.records.columns
+        self._bad: NonFiniteLossError | None = None
 
     def hand_out(self, drawn: Drawn) -> None:
         """Note that a batch goes to the training loop."""
-        self._waiting.append(drawn)
-        if len(self._waiting) > _FORGOTTEN:
-            raise AdaSelectionError(
-                f"{_FORGOTTEN} batches went out and none of their losses came back, so nothing can be chosen "
-                "from them. Write loss = loader.record(per_sample_losses) in the loop, once for each batch."
-            )
+        self.waiting.append(drawn)
+        self.meter.count(loaded=len(drawn.ids), trained=len(drawn.ids), steps=1)
+        self._over = False
+        if len(self.waiting) > _FORGOTTEN:
+            raise _forgotten(f"{_FORGOTTEN} batches went out and none of their losses came back")
 
-    def record(self, losses: Tensor, columns: dict[str, Tensor]) -> Tensor:
+    def take_back(self) -> list[Drawn]:
+        """Batches handed out in a pass that was left, and not trained on.
+
+        Raises:
+            AdaSelectionError: the pass was not left but ended.
+        """
+        back = list(self.waiting)
+        self.waiting.clear()
+        if back and self._over:
+            raise _forgotten(f"the losses of {len(back)} batches of the last pass never came")
+        self.meter.count(trained=-sum(len(drawn.ids) for drawn in back), steps=-len(back))
+        return back
+
+    def record(
+        self,
+        losses: Tensor,
+        outputs: Tensor | None = None,
+        targets: Tensor | None = None,
+        features: Tensor | None = None,
+    ) -> Tensor:
         """Take the losses of the oldest batch that waits; returns their mean, weighted where the draw has weights."""
-        if not self._waiting:
+        if not self.waiting:
             raise AdaSelectionError(
-                "record() was called more often than batches were handed out; call it once a batch."
+                "record() was called more often than batches were handed out; call it once for each batch."
             )
-        drawn = self._waiting[0]
-        if losses.shape != (len(drawn.ids),):
+        drawn = self.waiting[0]
+        if not isinstance(losses, Tensor) or losses.shape != (len(drawn.ids),):
+            got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
             raise LossShapeError(
-                f"record() needs one loss for each row of the batch, shape [{len(drawn.ids)}]; got "
-                f'{tuple(losses.shape)}. Use a loss with reduction="none", and call record() once for each batch.'
+                f"record() needs one loss for each row of the batch, shape [{len(drawn.ids)}]; got {got}. Use a loss "
+                'with reduction="none", and call record() once for each batch.'
             )
-        self._waiting.popleft()
+        reduced = losses.mean() if drawn.weights is None else (losses * drawn.weights.to(losses)).mean()
+        if self._norms:
+            self._columns.setdefault("grad_norms", []).append(bound_norms(outputs, targets, features))
+        self.waiting.popleft()
         self._numbers += drawn.ids
+        self._stamps += [self.now] * len(drawn.ids)
         self._losses.append(losses.detach())
-        for name, values in columns.items():
-            self._columns.setdefault(name, []).append(values.detach())
-        if drawn.weights is None:
-            return losses.mean()
-        return (losses * drawn.weights.to(losses)).mean()
+        return reduced
 
-    def read(self, numbers: Tensor) -> Signals:
-        """What is known of instances of the data set."""
-        return self.records.read(self.to_ids(numbers), now=self.now)
+    def read(self, numbers: Tensor, now: int | Tensor | None = None) -> Signals:
+        """What is known of instances of the data set, in the pass that runs, or in that of each."""
+        return self.records.read(self._to_ids(numbers), now=self.now if now is None else now)
 
-    def to_ids(self, numbers: Tensor) -> Tensor:
+    def _to_ids(self, numbers: Tensor) -> Tensor:
         """Ids in the store of instances of the data set."""
         return numbers if self._ids is None else self._ids[numbers]
 
     def flush(self) -> None:
-        """Put the losses that came in since the last flush into the store.
-
-        Raises:
-            NonFiniteLossError: more than a quarter of them are NaN or infinite; names the instances.
-        """
+        """Put the losses that came in since the last flush into the store; `check` says what is wrong with them."""
         if not self._losses:
             return
-        numbers, losses = torch.tensor(self._numbers, dtype=torch.int64), torch.cat(self._losses).float()
-        columns = {name: torch.cat(values) for name, values in self._columns.items()}
-        self._numbers, self._losses, self._columns = [], [], {}
-        losses = losses.to(self.records.device)
-        _refuse_nonfinite(numbers, losses)
-        before = self.read(numbers)
+        numbers, losses = torch.tensor(self._numbers, dtype=torch.int64), _joined(self._losses)
+        stamps = torch.tensor(self._stamps, dtype=torch.int64)
+        columns = {name: _joined(values) for name, values in self._columns.items()}
+        self._numbers, self._stamps, self._losses, self._columns = [], [], [], {}
+        losses = losses.to(self.records.device).float()
+        finite = losses.isfinite()
+        if not bool(finite.all()):
+            good, bad = finite.nonzero().flatten(), (~finite).nonzero().flatten()
+            lost = numbers[bad.cpu()]
+            self._bad = _refusal(lost, losses.shape[0]) or self._bad
+            self.records.update(self._to_ids(lost), losses[bad], now=stamps[bad.cpu()])  # counted, and no more
+            numbers, stamps, losses = numbers[good.cpu()], stamps[good.cpu()], losses[good]
+            columns = {name: values.to(losses.device)[good] for name, values in columns.items()}
+        before = self.read(numbers, stamps)
         for info in self.policy.updates:
             columns |= info(before, losses)
-        self.records.update(self.to_ids(numbers), losses, now=self.now, **columns)
+        self.records.update(self._to_ids(numbers), losses, now=stamps, **columns)
         self.policy.observe(before, losses)
+
+    def check(self) -> None:
+        """Raise what was found wrong with losses that were put into the store.
+
+        Raises:
+            NonFiniteLossError: more than a quarter of them were NaN or infinite; names the instances.
+        """
+        found, self._bad = self._bad, None
+        if found is not None:
+            raise found
 
     def end_pass(self) -> None:
         """A pass is over: later losses belong to the next one."""
-        self.flush()
-        self.now += 1
-        if distributed.world_size() > 1:
+        several = distributed.world_size() > 1
+        if several or len(self._numbers) > _MANY:
+            self.flush()
+        self._over = True
+        self.now, self.passes = self.now + 1, self.passes + 1
+        if several:
             self.records.merge()
 
-    def forget(self) -> None:
-        """Drop what is on its way, as after loading a state."""
-        self._waiting.clear()
-        self._numbers, self._losses, self._columns = [], [], {}
+    def grow(self, size: int) -> None:
+        """Make place for the instances of a data set that grew.
+
+        Raises:
+            ArgumentError: instances have ids of their own, and those of the new ones are not known.
+        """
+        if self._ids is not None and size > self._ids.shape[0]:
+            raise ArgumentError(
+                f"the data set has {size} instances now, and ids= names {self._ids.shape[0]}. Build a new loader with "
+                "longer ids, and hand it the records of this one."
+            )
+        if self._ids is None and self.records._slots.kind == "range" and size > len(self.records):
+            self.records.grow(size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Pass, and the losses that are not in the store yet. Batches that wait were not trained on."""
+        rows, counts = sum(len(drawn.ids) for drawn in self.waiting), dict(self.meter.counts)
+        counts["trained"] -= rows
+        counts["steps"] -= len(self.waiting)
+        return {
+            "now": self.now,
+            "passes": self.passes,
+            "numbers": torch.tensor(self._numbers, dtype=torch.int64),
+            "stamps": torch.tensor(self._stamps, dtype=torch.int64),
+            "losses": _joined(self._losses).cpu(),
+            "columns": {name: _joined(values).cpu() for name, values in self._columns.items()},
+            "meter": {"counts": counts, "seconds": dict(self.meter.seconds)},
+        }
+
+    def parsed(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What a `state_dict` says, for `go_on`.
+
+        Raises:
+            StateError: the state is damaged.
+        """
+        checks.same_state(self.state_dict(), state, (), "recorder")
+        try:
+            meter, numbers = Meter(), state["numbers"].tolist()
+            meter.load_state_dict(state["meter"])
+            return {
+                "now": int(state["now"]),
+                "passes": int(state["passes"]),
+                "meter": meter,
+                "_numbers": numbers,
+                "_stamps": state["stamps"].tolist(),
+                "_losses": [state["losses"].clone()] if numbers else [],
+                "_columns": {name: [values.clone()] for name, values in state["columns"].items()},
+            }
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StateError(f"the recorder state is damaged: {error!r}. Take an undamaged checkpoint.") from error
+
+    def go_on(self, parsed: dict[str, Any]) -> None:
+        """Go on from `parsed`; batches that wait are forgotten."""
+        vars(self.meter).update(vars(parsed["meter"]))
+        vars(self).update(parsed | {"meter": self.meter})
+        self.waiting.clear()
+        self._over, self._bad = False, None
 
 
-def _refuse_nonfinite(numbers: Tensor, losses: Tensor) -> None:
-    """Raise where too many losses are not finite."""
-    bad = ~losses.isfinite().cpu()
-    if int(bad.sum()) > _BAD_SHARE * bad.shape[0]:
-        rows = numbers[bad].tolist()
-        shown = ", ".join(map(str, rows[:20])) + (", ..." if len(rows) > 20 else "")
-        raise NonFiniteLossError(
-            f"{len(rows)} of the last {bad.shape[0]} losses are NaN or infinite (instances {shown}). Nothing of these "
-            "was recorded. Lower the learning rate, or look at these instances.",
-            rows,
-        )
+def _joined(values: list[Tensor]) -> Tensor:
+    """One tensor of several, where the last one is."""
+    return torch.cat([value.to(values[-1].device) for value in values]) if values else torch.empty(0)
 
 
-def grad_norms(outputs: Tensor, targets: Tensor, features: Tensor | None) -> Tensor:
-    """Bound of each row's gradient norm from the last layer: the norm at the logits, times that of its input.
+def _forgotten(what: str) -> AdaSelectionError:
+    return AdaSelectionError(
+        f"{what}, so nothing can be chosen from them. Write loss = loader.record(per_sample_losses) in the loop, once "
+        "for each batch, in the order of the batches."
+    )
 
-    Source: Katharopoulos & Fleuret 2018 (1803.00942).
-    """
-    outputs = outputs.detach()
-    if targets.is_floating_point():
-        norms = F.squared_error_grad_norm(outputs, targets)
-    else:
-        norms = F.cross_entropy_grad_norm(outputs, targets)
-    return norms if features is None else norms * (features.detach().flatten(1).square().sum(1) + 1).sqrt()
+
+def _refusal(lost: Tensor, size: int) -> NonFiniteLossError | None:
+    """The error where too many losses were not finite."""
+    if lost.shape[0] <= _BAD_SHARE * size:
+        return None
+    rows = lost.tolist()
+    shown = ", ".join(map(str, rows[:20])) + (", ..." if len(rows) > 20 else "")
+    return NonFiniteLossError(
+        f"{len(rows)} of the last {size} losses are NaN or infinite (instances {shown}); these were not recorded. "
+        "Lower the learning rate, or look at these instances.",
+        rows,
+    )

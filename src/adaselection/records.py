@@ -72,7 +72,7 @@ class RecordedLosses(Kept):
         self._momentum = float(momentum)
         super().__init__(make_slots(size, ids, slots), columns or {}, torch.device(device), track)
 
-    def update(self, ids: Tensor, losses: Tensor, *, now: int, **columns: Tensor) -> None:
+    def update(self, ids: Tensor, losses: Tensor, *, now: int | Tensor, **columns: Tensor) -> None:
         """Record what training saw.
 
         Where an id stands several times its last row counts, and each is a visit. A row with a NaN or an infinity is
@@ -81,16 +81,16 @@ class RecordedLosses(Kept):
         Args:
             ids: of the instances, shape ``[b]``.
             losses: one each, shape ``[b]``.
-            now: number of the pass, which never goes back.
+            now: number of the pass, which never goes back; or that of each row, int64 of shape ``[b]``.
             **columns: further columns, shape ``[b]`` each; those not given stay as they are.
 
         Raises:
             ArgumentError: unknown ids or columns, or a pass that went back. Nothing is recorded then.
             LossShapeError: not one number per id.
         """
-        self._check_pass(now)
         places = self._slots.find(id_vector(ids), self.device)
         size = places.shape[0]
+        now = self._check_pass(now, size)
         new = self._losses(losses, size)
         given = {name: self._column(name, value, size) for name, value in columns.items()}
         finite = torch.stack([value.isfinite() for value in (new, *given.values())]).all(0)
@@ -102,7 +102,7 @@ class RecordedLosses(Kept):
         rows = Rows(
             torch.where(some, new, old.losses),
             torch.where(some, mixed, old.averages),
-            torch.where(some, now & MOST, old.stamps),
+            torch.where(some, (now[last] if isinstance(now, Tensor) else now) & MOST, old.stamps),
             (old.visits + visits).clamp_max(MOST),
             {name: torch.where(some, value, old.extra[name]) for name, value in extra.items()},
         )
@@ -132,12 +132,12 @@ class RecordedLosses(Kept):
         column[places] = torch.where(count > 0, fitted(given, column.dtype)[last], column[places])
         self._nonfinite = self._nonfinite + (~finite).sum()
 
-    def read(self, ids: Tensor, *, now: int) -> Signals:
+    def read(self, ids: Tensor, *, now: int | Tensor) -> Signals:
         """What is known of some instances.
 
         Args:
             ids: shape ``[b]``; they may repeat.
-            now: number of the pass.
+            now: number of the pass, or that of each row, int64 of shape ``[b]``.
 
         Returns:
             `Signals` with ``losses``, ``averages``, ``ages``, ``visits``, ``valid`` (there is a record) and all
@@ -147,8 +147,9 @@ class RecordedLosses(Kept):
         Raises:
             ArgumentError: unknown ids, or a pass before the last one recorded.
         """
-        self._check_pass(now)
-        rows = self._columns.take(self._slots.find(id_vector(ids), self.device))
+        places = self._slots.find(id_vector(ids), self.device)
+        now = self._check_pass(now, places.shape[0])
+        rows = self._columns.take(places)
         real = torch.float32
         columns = {name: value.to(real) if value.is_floating_point() else value for name, value in rows.extra.items()}
         return Signals(

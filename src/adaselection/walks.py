@@ -5,35 +5,19 @@ from __future__ import annotations
 import copy
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from adaselection import checks, replay
-from adaselection.errors import ArgumentError, StateError
+from adaselection.drawn import Drawn, as_they_are, numbered, packed, unpacked
+from adaselection.errors import ArgumentError, EmptyLoaderError, StateError
+from adaselection.incoming import incoming_sizes
 
-_STATE = ("version", "active", "walk", "taken")
-_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One batch of ids that is to be loaded.
-
-    Attributes:
-        ids: of the instances, as the sampler gave them.
-        weights: of their losses, shape ``[b]``; None for equal ones.
-        selected: whether a selection chose them; False in a whole pass.
-    """
-
-    ids: list[int]
-    weights: Tensor | None = None
-    selected: bool = False
-
+_VERSION = 2
 
 Planner = Callable[[list[list[int]]], list[Drawn]]
 """Batches of ids of one window as the sampler gave them in; batches to load out."""
@@ -45,19 +29,26 @@ class Walks:
 
     The copy takes its batches of ids from here, so workers, pinned memory, collating and prefetching stay the user's.
     Ids are drawn as many batches ahead as the loader prefetches, and what was drawn but not yet given out is in the
-    state, so a resumed run gives the same batches.
+    state, so a resumed run gives the same batches. A batch that could not be loaded is tried again.
 
     Args:
         loader: a `DataLoader` over a map-style data set.
         planner: says what of each window is loaded.
-        window: batches of the sampler that the planner sees at once; 0 for a whole walk.
         on_walk: called with the number of each walk before it starts.
+
+    Attributes:
+        window: batches of the sampler that the planner sees at once, at least; 0 for a whole walk.
+        walk: number of the walk, from 0; -1 before the first.
+        active: whether a walk has begun and not ended.
+        taken: batches that the sampler gave in this walk.
+        rest: planned and not yet asked for by the loader.
+        ahead: asked for by the loader and not yet given out.
     """
 
     loader: DataLoader[Any]
-    planner: Planner
-    window: int = 0
+    planner: Planner = as_they_are
     on_walk: Callable[[int], None] | None = None
+    window: int = 0
     walk: int = -1
     active: bool = False
     taken: int = 0
@@ -65,66 +56,75 @@ class Walks:
     ahead: deque[Drawn] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self._check()
+        _check(self.loader)
         self._start: dict[str, Any] = {}
         self._resuming = False
-        self._batches: Iterator[list[int]] = iter(())
+        self._batches: Iterator[Sequence[int]] = iter(())
         self._again = copy.copy(self.loader)
         self._again.__dict__["batch_sampler"] = self  # DataLoader forbids setting it, but reads it from here
         self._again.__dict__["_iterator"] = None
         self._iterator: Iterator[Any] | None = None
 
-    def _check(self) -> None:
-        """Refuse loaders whose instances have no numbers."""
-        loader = self.loader
-        if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-            kind = "an iterable data set" if isinstance(loader, DataLoader) else type(loader).__name__
-            raise ArgumentError(
-                f"RecordedLoader needs a torch.utils.data.DataLoader over a map-style data set, to load instances by "
-                f"their ids; got {kind}. Use SelectiveLoader, which scores the batches as they come."
-            )
-        if loader.batch_sampler is None:
-            raise ArgumentError(
-                "RecordedLoader needs a loader that makes batches; this one has batch_size=None. Pass batch_size=."
-            )
-        if loader.num_workers and not getattr(loader, "in_order", True):
-            raise ArgumentError("a loader with in_order=False gives its batches in no fixed order. Pass in_order=True.")
-
-    def batches(self) -> Iterator[tuple[Any, Drawn]]:
-        """Batches without an end: what the loader loaded, and the ids drawn for it."""
+    def take(self) -> tuple[Any, Drawn] | None:
+        """The next batch, loaded, with the ids drawn for it; None where the sampler gives none in a whole walk."""
         while True:
-            if self._iterator is None:
-                # a resumed iterator must not draw again from the loader's generator what the saved one had drawn
-                own = torch.Generator().manual_seed(self.walk + 1) if self._resuming else self.loader.generator
-                self._again.generator = own
-                self._iterator = iter(self._again)
-            empty = True
-            for batch in self._iterator:
-                empty = False
-                yield batch, self.ahead.popleft()
-            self._iterator = None
-            if empty and not self.taken:
-                return
+            fresh = self._iterator is None
+            try:
+                if self._iterator is None:
+                    self._iterator = self._opened()
+                batch = next(self._iterator)
+            except StopIteration:
+                self._iterator = None
+                self.ahead.clear()  # of a data set that ended the iterator itself
+                if fresh and not self.taken:
+                    return None
+            except BaseException:
+                self._iterator, self._resuming = None, True
+                raise
+            else:
+                return batch, self.ahead.popleft()
+
+    def _opened(self) -> Iterator[Any]:
+        """The loader's iterator over a walk; one that goes on with a walk draws nothing from the loader's generator."""
+        own = torch.Generator().manual_seed(self.walk + 1) if self._resuming else self.loader.generator
+        self._again.generator = own
+        return iter(self._again)
 
     def __len__(self) -> int:
         """Batches of a walk that loads everything."""
         return len(self.loader.batch_sampler)  # type: ignore[arg-type]  # checked to be there
 
+    def sizes(self) -> tuple[int, int]:
+        """Instances of a walk, and rows of a full batch.
+
+        Raises:
+            EmptyLoaderError: the loader has no batch.
+        """
+        size = self.loader.batch_size or getattr(self.loader.batch_sampler, "batch_size", None)
+        if not len(self) or not isinstance(size, int):
+            raise EmptyLoaderError(
+                "the loader has no batch, or does not say how many rows a batch has. Check its data set, and give a "
+                "batch sampler of your own the attribute batch_size."
+            )
+        known = incoming_sizes(self.loader, None)
+        return known.total(int) if known else len(self) * size, size
+
     def __iter__(self) -> Iterator[list[int]]:
-        """Ids batch by batch for one walk, or for what is left of it after a loaded state."""
+        """Ids batch by batch for one walk, or for what is left of it; called by the loader."""
         if self._resuming:
             self._resuming = False
-            yield from [drawn.ids for drawn in list(self.ahead)]
+            yield from [drawn.ids for drawn in self.ahead]
         elif not self.active:
-            self.begin()
-        while self.rest or self._plan():
+            self._begin()
+        number = self.walk
+        while self.walk == number and (self.rest or self._plan()):
             drawn = self.rest.popleft()
             self.ahead.append(drawn)
             yield drawn.ids
-        self.active = False
+        if self.walk == number:
+            self.active = False
 
-    def begin(self) -> None:
-        """Start a walk, unless one was started and has given nothing yet."""
+    def _begin(self) -> None:
         self.walk += 1
         self.taken = 0
         if self.on_walk is not None:
@@ -135,89 +135,106 @@ class Walks:
         self.active = True
 
     def plan_all(self) -> int:
-        """Plan every window of a walk that has not begun; returns how many batches it has."""
-        if not self.active or not (self.rest or self._plan()):
-            self.begin()
-        waiting = list(self.rest)
+        """Plan what is left of a walk, or all of the next one; returns how many batches there are to come."""
+        if not self.active or not (self.rest or self.ahead or self._plan()):
+            self._begin()
+        planned = list(self.rest)
         self.rest.clear()
         while self._plan():
-            waiting += self.rest
+            planned += self.rest
             self.rest.clear()
-        self.rest.extend(waiting)
-        return len(self.rest)
+        self.rest.extend(planned)
+        return len(self.ahead) + len(self.rest)
+
+    def cut(self) -> None:
+        """Leave the rest of a walk that a selection chose from, so that the next begins."""
+        if any(drawn.selected for drawn in self.rest):
+            self.rest.clear()
+            self.taken += sum(1 for _ in self._batches)
+
+    def put_back(self, drawn: Sequence[Drawn]) -> None:
+        """Give batches out again, before all others."""
+        if drawn:
+            self.ahead.extendleft(reversed(drawn))
+            self._iterator, self._resuming = None, True
 
     def _plan(self) -> bool:
         """Plan windows until there is something to load; False at the end of the walk."""
         while not self.rest:
-            window = [list(ids) for ids in itertools.islice(self._batches, self.window or None)]
+            window = [numbered(ids) for ids in itertools.islice(self._batches, self._until_next())]
             if not window:
                 return False
             self.taken += len(window)
             self.rest.extend(self.planner(window))
         return True
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the walks are, with what was drawn and not given out."""
-        drawn = [*self.ahead, *self.rest]
-        start = self._start or replay.snapshot(self.loader)
+    def _until_next(self) -> int | None:
+        """Batches from here to the end of the window; a walk has windows of about the same size, none smaller."""
+        total = len(self)
+        count = total // self.window if self.window else 0
+        if count < 2:
+            return None
+        ends = (total * number // count - self.taken for number in itertools.count(self.taken * count // total + 1))
+        return next(end for end in ends if end > 0)
+
+    def state_dict(self, out: Sequence[Drawn] = ()) -> dict[str, Any]:
+        """Where the walks are, with what was drawn and not given out; ``out`` counts as not given out."""
         return {
             "version": _VERSION,
             "active": self.active,
             "walk": self.walk,
             "taken": self.taken,
-            "start": start,
+            "start": self._start or replay.snapshot(self.loader),
             "now": replay.snapshot(self.loader)["generators"],
-            "ahead": len(self.ahead),
-            "sizes": [len(entry.ids) for entry in drawn],
-            "ids": torch.tensor([i for entry in drawn for i in entry.ids], dtype=torch.int64),
-            "weighted": [entry.weights is not None for entry in drawn],
-            "selected": [entry.selected for entry in drawn],
-            "weights": _joined([entry.weights for entry in drawn if entry.weights is not None]),
+            "ahead": len(out) + len(self.ahead),
+            **packed([*out, *self.ahead, *self.rest]),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
 
         Raises:
-            StateError: the state is damaged or of another version.
+            StateError: the state is damaged or of another version. The walks are then as they were.
         """
         checks.same_state(self.state_dict(), state, ("version",), "walk")
+        drawn, before = unpacked(state), replay.snapshot(self.loader)
         try:
-            drawn = _entries(state)
-        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-            raise StateError(f"the walk state is damaged: {error}. Take an undamaged checkpoint.") from error
-        self.active, self.walk, self.taken = bool(state["active"]), int(state["walk"]), int(state["taken"])
-        self.ahead = deque(drawn[: int(state["ahead"])])
-        self.rest = deque(drawn[int(state["ahead"]) :])
-        self._start, self._iterator = state["start"], None
+            active, walk, taken, ahead = (int(state[name]) for name in ("active", "walk", "taken", "ahead"))
+            batches = _again(self.loader, state["start"], taken) if active else iter(())
+            replay.set_generators(self.loader, {"generators": state["now"], "epochs": state["start"]["epochs"]})
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            replay.set_generators(self.loader, before)
+            raise StateError(f"the walk state is damaged: {error!r}. Take an undamaged checkpoint.") from error
+        self.active, self.walk, self.taken, self._start = bool(active), walk, taken, state["start"]
+        self.ahead, self.rest = deque(drawn[:ahead]), deque(drawn[ahead:])
+        self._batches, self._iterator = batches, None
         self._resuming = self.active or bool(self.ahead)
-        if self.active:
-            self._walk_again()
-        replay.set_generators(self.loader, {"generators": state["now"], "epochs": state["start"]["epochs"]})
-
-    def _walk_again(self) -> None:
-        """Let the sampler give the order of the walk again, up to where it was; nothing is loaded."""
-        now = torch.get_rng_state()
-        torch.set_rng_state(self._start["rng"])
-        replay.set_generators(self.loader, self._start)
-        try:
-            self._batches = iter(self.loader.batch_sampler)  # type: ignore[arg-type]
-            next(itertools.islice(self._batches, self.taken, self.taken), None)
-        finally:
-            torch.set_rng_state(now)
 
 
-def _joined(weights: list[Tensor]) -> Tensor:
-    return torch.cat(weights) if weights else torch.empty(0)
+def _again(loader: DataLoader[Any], start: dict[str, Any], taken: int) -> Iterator[Sequence[int]]:
+    """Let the sampler give the order of a walk again, from where it was; nothing is loaded."""
+    now = torch.get_rng_state()
+    try:
+        torch.set_rng_state(start["rng"])
+        replay.set_generators(loader, start)
+        batches: Iterator[Sequence[int]] = iter(loader.batch_sampler)  # type: ignore[arg-type]
+        next(itertools.islice(batches, taken, taken), None)
+        return batches
+    finally:
+        torch.set_rng_state(now)
 
 
-def _entries(state: dict[str, Any]) -> list[Drawn]:
-    """The drawn batches of a state."""
-    sizes = state["sizes"]
-    ids = state["ids"].split(sizes) if sizes else ()
-    kept = [size for size, weighted in zip(sizes, state["weighted"], strict=True) if weighted]
-    weights = iter(state["weights"].split(kept) if kept else ())
-    return [
-        Drawn(own.tolist(), next(weights) if weighted else None, bool(selected))
-        for own, weighted, selected in zip(ids, state["weighted"], state["selected"], strict=True)
-    ]
+def _check(loader: DataLoader[Any]) -> None:
+    """Refuse loaders whose instances have no numbers."""
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        kind = "an iterable data set" if isinstance(loader, DataLoader) else type(loader).__name__
+        raise ArgumentError(
+            f"RecordedLoader needs a torch.utils.data.DataLoader over a map-style data set, to load instances by "
+            f"their ids; got {kind}. Use SelectiveLoader, which scores the batches as they come."
+        )
+    if loader.batch_sampler is None:
+        raise ArgumentError(
+            "RecordedLoader needs a loader that makes batches; this one has batch_size=None. Pass batch_size=."
+        )
+    if loader.num_workers and not getattr(loader, "in_order", True):
+        raise ArgumentError("a loader with in_order=False gives its batches in no fixed order. Pass in_order=True.")

@@ -54,12 +54,9 @@ def window_step(
     return following, Selection(indices, chances, weights, chances)
 
 
-def drawn(chances: Float[Tensor, " b"], noise: Noise, count: int | None = None) -> Selection:
-    """Draw ``count``, with chances scaled to that, or as many as they sum to, at least one; all weights are equal."""
-    if count is None:
-        count = max(1, round(float(chances.sum())))
-    else:
-        chances = F.scaled(chances, count)
+def drawn(chances: Float[Tensor, " b"], noise: Noise) -> Selection:
+    """Draw as many as the chances sum to, rounded, at least one; all weights are equal."""
+    count = max(1, round(float(chances.sum())))
     indices = F.systematic_draw(chances, count, noise.start.to(chances.dtype), noise.order.argsort())
     return Selection(indices, chances, torch.ones_like(chances[indices]), chances)
 

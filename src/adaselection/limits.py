@@ -1,0 +1,95 @@
+"""What bounds the choice of a recorded loader."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from adaselection import checks, distributed
+from adaselection.base import Policy
+from adaselection.errors import ArgumentError
+
+_WINDOW_ROWS = 2**18
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds the choice.
+
+    Attributes:
+        batch_size: rows of a full batch.
+        longest_unseen: passes after which an instance is drawn by force.
+        passes: planned passes of the training, or None.
+        anneal: share of them, at the end, that walks over all data.
+    """
+
+    batch_size: int
+    longest_unseen: float
+    passes: int | None = None
+    anneal: float = 0.0
+
+    @classmethod
+    def of(
+        cls, rate: float, batch_size: int, longest_unseen: float | None, passes: int | None, anneal: float
+    ) -> Limits:
+        """The user's limits, checked.
+
+        Raises:
+            ArgumentError: one cannot work.
+        """
+        longest = checks.positive("longest_unseen", 3 / rate if longest_unseen is None else longest_unseen)
+        if longest * rate < 2 - 1e-9:
+            raise ArgumentError(
+                f"longest_unseen={longest_unseen} passes is too short: at rate {rate:g} it takes {1 / rate:.3g} passes "
+                "to see everything once, and half of the draws stay free. Pass at least twice that, or None for three "
+                "times."
+            )
+        if checks.within("anneal", anneal, 0, 1) and passes is None:
+            raise ArgumentError(f"anneal={anneal:g} is a share of the planned passes; say how many with passes=.")
+        return cls(batch_size, longest, None if passes is None else checks.count("passes", passes, 1), anneal)
+
+    def annealing(self, done: int) -> bool:
+        """Whether the pass after so many is of those that walk over all data."""
+        last = 0 if self.passes is None else math.floor(self.anneal * self.passes + 1e-9)
+        return last > 0 and done >= (self.passes or 0) - last
+
+
+def window_batches(window: int | None, rows: int, size: int, policy: Policy) -> int:
+    """Batches that the policy sees at once, at least; 0 for a whole walk.
+
+    Args:
+        window: instances, as the user gave them.
+        rows: instances of a walk.
+        size: rows of a batch.
+        policy: one that sets its own count sees a whole walk, so that the length of a pass is known.
+
+    Raises:
+        ArgumentError: less than a batch would be chosen of a window.
+    """
+    wanted = _WINDOW_ROWS if window is None else checks.count("window", window, 1)
+    if wanted >= rows or policy.own_count:
+        return 0
+    if policy.rate == 1:
+        return max(1, wanted // size)
+    least = math.ceil((1 if size > 1 else 2) / policy.rate)  # two places, of which one can be forced
+    if window is not None and wanted // size < least:
+        raise ArgumentError(
+            f"window={window} is too small: at rate {policy.rate:g} too little is chosen of it for batches of {size}. "
+            f"Pass at least window={least * size}, or None for a whole walk."
+        )
+    return max(least, wanted // size)
+
+
+def check_policy(policy: object) -> None:
+    """Refuse what is no policy, and counts that would differ between processes.
+
+    Raises:
+        ArgumentError: it cannot work.
+    """
+    if not isinstance(policy, Policy):
+        raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
+    if policy.own_count and distributed.world_size() > 1:
+        raise ArgumentError(
+            f"{policy.methods[0]!r} sets its own count, which would differ between the processes. Take a method of "
+            "fixed count, or mix it: AdaSelection(methods=(...), rate=...)."
+        )

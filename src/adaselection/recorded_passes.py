@@ -1,0 +1,169 @@
+"""The passes of a recorded loader: so many batches each, of walks that know nothing of passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adaselection import agreement, checks, distributed
+from adaselection.base import Policy
+from adaselection.chooser import Chooser
+from adaselection.drawn import Drawn
+from adaselection.errors import AdaSelectionError, EmptyLoaderError, StateError
+from adaselection.limits import Limits
+from adaselection.recorder import Recorder
+from adaselection.tree import Batch
+from adaselection.walks import Walks
+
+STATE_VERSION = 2
+
+
+class RecordedPasses:
+    """What a recorded loader does while it runs, and where it is.
+
+    Args:
+        policy: which instances to train on.
+        walks: where the batches come from; this plans them.
+        recorder: where their losses go.
+        limits: what bounds the choice.
+        stop: whether passes are empty once the policy says that nothing more is learnt.
+
+    Attributes:
+        given: batches handed out in the pass that runs.
+        planned: batches that it has, or that the last one had.
+    """
+
+    def __init__(self, policy: Policy, walks: Walks, recorder: Recorder, limits: Limits, stop: bool) -> None:
+        self.policy = policy
+        self.walks = walks
+        self.recorder = recorder
+        self.chooser = Chooser(policy, recorder, limits)
+        self.given = 0
+        walks.planner = self._plan
+        self.planned = self.steady_length()
+        self._serial = 0
+        self._resumed, self._stop = False, stop
+
+    def _plan(self, window: list[list[int]]) -> list[Drawn]:
+        """Plan one window of a walk."""
+        self.recorder.grow(len(self.walks.loader.dataset))  # type: ignore[arg-type]  # map-style ones have a length
+        return self.chooser(window)
+
+    def steady_length(self) -> int:
+        """Batches of a pass: ``floor(rate * n / b)``; all of the loader's at rate 1."""
+        if self.policy.rate == 1 or self.policy.own_count:
+            return len(self.walks)
+        rows, size = self.walks.sizes()
+        return int(self.policy.rate * rows / size + 1e-9)
+
+    def length(self) -> int:
+        """Batches of the pass that runs or comes next."""
+        if self.given:
+            return self.planned
+        if self._stop and self.policy.idle:
+            return 0
+        return self.walks.plan_all() if self.policy.own_count else self.steady_length()
+
+    def start(self) -> Iterator[Batch]:
+        """Start a pass, or go on with the one of a loaded state; what was not recorded is handed out again."""
+        distributed.refuse_unsharded(self.walks.loader)
+        back = self.recorder.take_back()
+        self.walks.put_back(back)
+        self.given = max(0, self.given - len(back))
+        if self.given and not self._resumed:
+            self._end()
+        if self.chooser.limits.annealing(self.recorder.passes):
+            self.walks.cut()
+        self._resumed = False
+        self.planned = self.length()
+        agreement.same_batches(self.walks.sizes()[0], self.planned - self.given)
+        self._serial += 1
+        return self._run(self._serial)
+
+    def _run(self, serial: int) -> Iterator[Batch]:
+        """The batches of one pass."""
+        meter = self.recorder.meter
+        while self.given < self.planned:
+            self.recorder.check()
+            batch, drawn = self._load()
+            self.given += 1
+            self.recorder.hand_out(drawn)
+            started = time.perf_counter()
+            yield batch
+            meter.charge("train", time.perf_counter() - started)
+            if serial != self._serial:
+                raise AdaSelectionError("a newer pass over this loader has begun; only one can run at a time.")
+        self._end()
+        self.recorder.check()
+
+    def _load(self) -> tuple[Batch, Drawn]:
+        """The next batch; the time of planning that it may need is charged to the selection."""
+        meter = self.recorder.meter
+        started, selecting = time.perf_counter(), meter.seconds["select"]
+        found = self.walks.take()
+        selecting = meter.seconds["select"] - selecting
+        meter.charge("load", time.perf_counter() - started - selecting)
+        if found is None:
+            raise EmptyLoaderError("the loader gave no batch. Check its data set, and its sampler's shard.")
+        return found
+
+    def _end(self) -> None:
+        """The pass is over."""
+        with self.recorder.meter.phase("select"):
+            self.recorder.end_pass()
+        self.given = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the passes are, after the batch that was recorded last, and what all parts hold."""
+        back = list(self.recorder.waiting)
+        return {
+            "version": STATE_VERSION,
+            "settings": self._settings(),
+            "given": max(0, self.given - len(back)),
+            "length": self.planned,
+            "walks": self.walks.state_dict(back),
+            "recorder": self.recorder.state_dict(),
+            "records": self.recorder.records.state_dict(),
+            "policy": self.policy.state_dict(),
+            "chooser": self.chooser.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict`; the next pass starts after the batch recorded last.
+
+        Raises:
+            StateError: a part of the state does not fit. Everything is then as it was.
+        """
+        own = self.state_dict()
+        checks.same_state(own, state, ("version", "settings"), "loader")
+        parts: dict[str, Any] = {"chooser": self.chooser, "policy": self.policy, "records": self.recorder.records}
+        try:
+            given, length = int(state["given"]), int(state["length"])
+            recorder = self.recorder.parsed(state["recorder"])
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            self.walks.load_state_dict(state["walks"])  # last, for it alone cannot be put back
+        except Exception as error:
+            for name, part in parts.items():
+                part.load_state_dict(own[name])
+            if isinstance(error, AdaSelectionError):
+                raise
+            raise StateError(f"the state dict is damaged: {error!r}. Take an undamaged checkpoint.") from error
+        self.recorder.go_on(recorder)
+        self.given, self.planned, self._resumed = given, length, True
+        self._serial += 1
+
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same for a state to fit."""
+        rows, size = self.walks.sizes()
+        limits = self.chooser.limits
+        return {
+            "rows": rows,
+            "batch_size": size,
+            "window": self.walks.window,
+            "longest_unseen": limits.longest_unseen,
+            "anneal": limits.anneal,
+            "passes": limits.passes or 0,
+            "processes": distributed.world_size(),
+        }

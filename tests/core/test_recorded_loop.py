@@ -1,0 +1,308 @@
+"""Any sampler, any batch, workers, and what a loop may do wrong."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+from adaselection import AdaSelection, RecordedLoader, RecordedLosses, SingleMethod
+from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError
+from core.parts import data, ids
+from core.recorded_parts import passes, recorded
+
+ROWS = 48
+
+
+class Reversed(Sampler[int]):
+    """A sampler of the user's own."""
+
+    def __iter__(self) -> Iterator[int]:
+        return reversed(range(ROWS))
+
+    def __len__(self) -> int:
+        return ROWS
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(11)
+
+
+SAMPLERS: dict[str, Callable[[], dict[str, Any]]] = {
+    "shuffle": lambda: {"shuffle": True},
+    "generator": lambda: {"shuffle": True, "generator": seeded()},
+    "sequential": lambda: {"sampler": SequentialSampler(range(ROWS))},
+    "subset": lambda: {"sampler": SubsetRandomSampler(range(4, 44))},
+    "weighted": lambda: {"sampler": WeightedRandomSampler([1.0 + row % 3 for row in range(ROWS)], ROWS)},
+    "replacement": lambda: {"sampler": RandomSampler(range(ROWS), replacement=True, generator=seeded())},
+    "more_than_all": lambda: {"sampler": RandomSampler(range(ROWS), num_samples=100)},
+    "distributed": lambda: {"sampler": DistributedSampler(range(ROWS), num_replicas=2, rank=1)},
+    "own": lambda: {"sampler": Reversed()},
+    "batches": lambda: {"batch_sampler": BatchSampler(RandomSampler(range(ROWS)), 4, drop_last=False)},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_sampler_gives_what_it_gives_to_the_plain_loader_and_then_a_part_of_it(name: str, workers: int) -> None:
+    torch.manual_seed(3)
+    inner = SAMPLERS[name]()
+    sizes = {} if "batch_sampler" in inner else {"batch_size": 4}
+    plain = [ids(batch) for batch in DataLoader(data(ROWS), num_workers=workers, **sizes, **inner)]
+    torch.manual_seed(3)
+    loader = recorded(ROWS, 4, SingleMethod("proportional", 0.5), num_workers=workers, **SAMPLERS[name]())
+    length = len(plain) // 2
+    seen = passes(loader, 6)
+    assert [len(batches) for batches in seen] == [length] * 6
+    batches = list(chain(*seen))
+    assert batches[: len(plain)] == plain
+    allowed = set(range(ROWS)) if name in ("distributed", "weighted", "replacement") else set(chain(*plain))
+    assert set(chain(*batches[len(plain) :])) <= allowed
+    assert all(len(batch) == 4 for batch in batches)
+
+
+def test_a_sampler_that_repeats_gets_its_unseen_instances_first() -> None:
+    weights = [0.05] * 40 + [1.0] * 8
+    torch.manual_seed(0)
+    sampler = WeightedRandomSampler(weights, 48)
+    loader = recorded(ROWS, 4, SingleMethod("proportional", 0.5), sampler=sampler, longest_unseen=1e6)
+    known: set[int] = set()
+    for number, batches in enumerate(passes(loader, 8)):
+        fresh = set(chain(*batches)) - known
+        known |= fresh
+        if number in (0, 2):
+            assert fresh
+    assert loader.report().forced > 0
+    # a gate that is shut leaves the user's distribution alone
+    torch.manual_seed(0)
+    shut = list(chain(*passes(recorded(ROWS, 4, AdaSelection(rate=0.5), sampler=sampler), 6)))
+    torch.manual_seed(0)
+    inner = DataLoader(data(ROWS), batch_size=4, sampler=sampler)
+    assert shut == [ids(batch) for _ in range(3) for batch in inner]
+
+
+def test_set_epoch_is_told_the_walk_and_on_walk_is_called() -> None:
+    sampler, told = DistributedSampler(range(ROWS), num_replicas=2, rank=0), []
+    loader = recorded(ROWS, 4, SingleMethod("uniform", 0.5), sampler=sampler, on_walk=told.append)
+    first, second = [], []
+    for number in range(4):
+        loader.set_epoch(99 + number)  # as a framework may; passes are no walks
+        (first if number < 2 else second).append(passes(loader, 1)[0])
+    assert sampler.epoch == 2
+    assert told == [0, 1, 2]  # a walk for the first two passes, and one for each pass after
+    assert loader.walk == 2
+    assert len(set(chain(*chain(*first)))) == 24
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_workers_and_prefetching_change_nothing_but_when_windows_are_planned(persistent: bool) -> None:
+    seen = []
+    for workers in (0, 2):
+        torch.manual_seed(0)
+        options = {"num_workers": workers, "persistent_workers": persistent and workers > 0}
+        sampler = RandomSampler(range(ROWS), generator=seeded())
+        seen.append(passes(recorded(ROWS, 4, SingleMethod("proportional", 0.5), sampler=sampler, **options), 6))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set")
+def test_pinned_memory_and_collating_stay_the_users() -> None:
+    def collate(rows: list[Any]) -> dict[str, Tensor]:
+        return {"x": torch.stack([row[0] for row in rows]), "many": torch.tensor(len(rows))}
+
+    inner = DataLoader(data(20), batch_size=4, pin_memory=True, collate_fn=collate)
+    loader = RecordedLoader(inner, SingleMethod("uniform", 0.5))
+    for _ in range(4):
+        for batch in loader:
+            assert batch.keys() == {"x", "many"}
+            loader.record(batch["x"].norm(dim=1))
+    assert loader.report().trained == 8 * 4
+
+
+class Pair(NamedTuple):
+    x: Tensor
+    name: list[str]
+
+
+class Fetching(Dataset[Any]):
+    """A data set that is asked for whole batches, and says for which."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> Any:
+        raise AssertionError("one row was asked for")
+
+    def __getitems__(self, rows: list[int]) -> Any:
+        self.asked.append(rows)
+        return [torch.tensor([float(row)]) for row in rows]
+
+
+class Whole:
+    """A batch of a kind that nothing is known of."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = torch.stack(rows)
+
+
+@pytest.mark.parametrize("collate", [None, Whole, lambda rows: Pair(torch.stack(rows), ["a"] * len(rows))])
+def test_only_what_is_drawn_is_loaded_whatever_a_batch_is(collate: Any) -> None:
+    rows = Fetching()
+    loader = RecordedLoader(DataLoader(rows, batch_size=4, collate_fn=collate), SingleMethod("big_loss", 0.5))
+    for _ in range(5):
+        for batch in loader:
+            numbers = batch if isinstance(batch, Tensor) else getattr(batch, "rows", None)
+            numbers = batch.x if numbers is None else numbers
+            assert numbers.flatten().tolist() == rows.asked[-1]
+            loader.record(1 + numbers.flatten())
+    assert len(rows.asked) == 10
+    assert loader.report().loaded == 40
+    assert loader.report().left_out == pytest.approx(0.5, abs=0.2)
+
+
+# what a loop may do wrong
+
+
+def test_losses_of_another_length_are_refused_and_nothing_is_lost() -> None:
+    loader = recorded(20, 4, SingleMethod("big_loss", 0.5))
+    for batch in loader:
+        for wrong in (torch.ones(3), torch.ones(4, 1), torch.tensor(1.0)):
+            with pytest.raises(LossShapeError, match=r"shape \[4\]; got.*reduction=\"none\""):
+                loader.record(wrong)
+        loader.record(torch.ones(4) * ids(batch)[0])
+        with pytest.raises(AdaSelectionError, match="more often than batches were handed out"):
+            loader.record(torch.ones(4))
+    assert loader.records.read(torch.arange(8), now=1).losses.tolist() == [0, 0, 0, 0, 4, 4, 4, 4]
+
+
+def test_losses_may_come_late_in_the_order_of_the_batches() -> None:
+    loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    waiting: list[list[int]] = []
+    for batch in loader:  # a wrapper that looks one batch ahead, or gradients that accumulate
+        waiting.append(ids(batch))
+        if len(waiting) > 1:
+            loader.record(torch.tensor([1.0 + number for number in waiting.pop(0)]))
+    loader.record(torch.tensor([1.0 + number for number in waiting.pop(0)]))
+    assert loader.records.read(torch.arange(12), now=1).losses.tolist() == [1.0 + number for number in range(12)]
+    assert [len(batches) for batches in passes(loader, 3)] == [3, 3, 3]
+
+
+def test_a_loop_that_never_records_is_told_so() -> None:
+    loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    assert len(list(loader)) == 3
+    with pytest.raises(AdaSelectionError, match=r"the losses of 3 batches of the last pass never came.*loader.record"):
+        iter(loader)
+    long = recorded(600, 1, SingleMethod("big_loss", 0.5))
+    with pytest.raises(AdaSelectionError, match="256 batches went out and none of their losses came back"):
+        list(long)
+
+
+def test_a_pass_that_is_left_is_over_and_what_was_not_trained_on_comes_again() -> None:
+    loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    peeked = ids(next(iter(loader)))
+    first, numbers = iter(loader), []
+    for _ in range(2):
+        numbers += ids(next(first))
+        loader.record(torch.ones(4))
+    assert numbers[:4] == peeked
+    assert len(loader) == 3
+    seen = passes(loader, 1)
+    assert len(seen[0]) == 3  # a new pass is a whole one, and the walk goes on where it was
+    assert numbers + list(chain(*seen[0])) == list(range(20))
+    assert loader.report().trained == 20
+    with pytest.raises(AdaSelectionError, match="a newer pass over this loader has begun"):
+        list(first)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_row_that_cannot_be_loaded_is_tried_again(workers: int, tmp_path: Any) -> None:
+    class Flaky(Dataset[Any]):
+        def __len__(self) -> int:
+            return 24
+
+        def __getitem__(self, index: int) -> Any:
+            if index == 9 and not (tmp_path / "seen").exists():
+                (tmp_path / "seen").touch()
+                raise OSError("the disk is away")
+            return torch.tensor([float(index)]), 0
+
+    loader = RecordedLoader(DataLoader(Flaky(), batch_size=4, num_workers=workers), SingleMethod("big_loss", 0.5))
+    seen: list[list[int]] = []
+    for attempt in range(2):
+        try:
+            for batch in loader:
+                seen.append(ids(batch))
+                loader.record(torch.tensor([1.0 + number for number in seen[-1]]))
+        except OSError:
+            assert attempt == 0
+            assert len(seen) == 2
+    assert list(chain(*seen)) == list(range(20))
+    assert loader.records.read(torch.arange(20), now=2).losses.tolist() == [1.0 + number for number in range(20)]
+
+
+def test_a_few_losses_that_are_not_finite_are_left_out() -> None:
+    def sick(number: int, step: int) -> float:
+        return float("nan") if number in (3, 5) else 1.0 + number
+
+    for chosen in (SingleMethod("early_stopping", 0.5), SingleMethod("big_loss", 0.5), AdaSelection(rate=0.5)):
+        loader = recorded(24, 4, chosen)
+        passes(loader, 4, sick)
+        assert loader.records.unseen == 2
+        assert loader.records.nonfinite >= 2
+        found = loader.records.read(torch.tensor([3, 4]), now=4)
+        assert found.losses[1] == 5
+        assert all(bool(column.isfinite().all()) for column in found.columns.values())
+
+
+def test_many_losses_that_are_not_finite_are_an_error_with_their_instances_and_training_can_go_on() -> None:
+    loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    with pytest.raises(NonFiniteLossError, match=r"5 of the last 12 losses are NaN or infinite.*instances") as caught:
+        passes(
+            loader, 2, lambda number, step: float("inf") if number < 10 and number % 2 and step < 3 else 1.0 + number
+        )
+    assert caught.value.rows == (1, 3, 5, 7, 9)
+    seen = passes(loader, 3)
+    assert [len(batches) for batches in seen] == [3, 3, 3]
+    assert set(caught.value.rows) <= set(chain(*chain(*seen)))  # still without a record, so they come first
+
+
+def test_methods_that_need_more_say_what() -> None:
+    loader = recorded(24, 4, SingleMethod("katharopoulos_fleuret", 0.5))
+    next(iter(loader))
+    with pytest.raises(ArgumentError, match="outputs=model_outputs, targets=y"):
+        loader.record(torch.ones(4))
+    outputs, targets = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    loader.record(torch.ones(4), outputs=outputs, targets=targets, features=torch.randn(4, 5))  # it still waits
+    with pytest.raises(ArgumentError, match=r"needs the columns grad_norms.*RecordedLosses\(\.\.\., columns="):
+        recorded(24, 4, SingleMethod("katharopoulos_fleuret"), records=RecordedLosses(24))
+    with pytest.raises(ArgumentError, match=r"4 ids are unknown \(20, 21, 22, 23\)"):
+        passes(recorded(24, 4, SingleMethod("big_loss"), records=RecordedLosses(ids=torch.arange(20))), 1)
+
+
+def test_the_time_of_planning_is_charged_to_the_selection_once() -> None:
+    loader = recorded(400, 4, SingleMethod("proportional", 0.3), shuffle=True)
+    passes(loader, 6)
+    report = loader.report()
+    assert report.seconds["select"] > 0
+    assert report.seconds["score"] == 0
+    assert report.overhead == pytest.approx(
+        report.seconds["select"] / (report.seconds["train"] + report.seconds["load"])
+    )
+    assert str(report).count("\n") >= 6
+    assert report.as_dict()["units"] == 3 * report.trained
