@@ -3,9 +3,9 @@
 
 usage: recorded_study.py [--jobs N] [--out FOLDER] [PART ...]
 
-Parts: tune_small, tune_mnist, tune_cifar10, small, ladder, mnist, cifar10, timing. All of them but `timing` if none
-is named. The others take the learning rates that the first three chose for each arm on the validation split. `timing`
-does the small tasks one job at a time, for seconds.
+Parts: tune_small, tune_mnist, tune_cifar10, small, ladder, mnist, cifar10, ladder_more, timing. All but the last
+if none is named. The others take the learning rates that the first three chose for each arm on the validation split.
+`timing` does the small tasks one job at a time, for seconds.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 
 Settings = dict[str, list[list[str]]]
-PARTS = ("tune_small", "tune_mnist", "tune_cifar10", "small", "ladder", "mnist", "cifar10", "timing")
+PARTS = ("tune_small", "tune_mnist", "tune_cifar10", "small", "ladder", "mnist", "cifar10", "ladder_more", "timing")
 BUDGETS = "0.1,0.2,0.3,0.5"
 PAIR = "uniform_budget,recorded"
 NOISE = ("0", "0.2", "0.4")
@@ -32,7 +32,7 @@ SMALL: Settings = {
     "regression": [[], ["--regime", "clean"]],
 }
 TUNED_LADDER: Settings = {"digits": [["--label-noise", "0"], ["--label-noise", "0.4"]], "regression": [[]]}
-ON_LADDER: Settings = {"digits": SMALL["digits"], "regression": [[]]}
+LADDER_MORE: Settings = {"digits": [row for row in SMALL["digits"] if row not in TUNED_LADDER["digits"]]}
 RATES = {"digits": "0.05,0.15,0.4", "bike": "0.03,0.1,0.2", "regression": "0.0005,0.001,0.003"}
 
 
@@ -55,8 +55,8 @@ def commands(part: str) -> Iterator[list[str]]:
             for setting in settings:
                 arms, budgets = f"full,{PAIR}", f"{BUDGETS},1.0"
                 yield ["compare", task, "--arms", arms, "--budgets", budgets, "--seeds", "20", *setting]
-    if part == "ladder":
-        for task, settings in ON_LADDER.items():
+    if part in ("ladder", "ladder_more"):
+        for task, settings in (TUNED_LADDER if part == "ladder" else LADDER_MORE).items():
             for setting in settings:
                 yield ["compare", task, "--arms", LADDER, "--budgets", "0.5", "--seeds", "10", *setting]
     if part in ("mnist", "cifar10"):

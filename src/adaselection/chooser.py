@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +18,11 @@ from adaselection.base import Policy
 from adaselection.drawn import Drawn, as_they_are
 from adaselection.functional.selection import rank_rows
 from adaselection.limits import Limits
-from adaselection.recorder import Recorder
-from adaselection.types import Signals
+from adaselection.recorder import Recorder, as_tensor
+from adaselection.types import Selection, Signals
+
+_Some = tuple[Tensor, Tensor | None]
+"""Numbers of instances and their weights; None for equal ones."""
 
 
 @dataclass
@@ -55,7 +60,7 @@ class Chooser:
         self.limits = limits
         self.tally = Tally()
         self._credit = 0.0
-        self._left: tuple[Tensor, Tensor] | None = None  # numbers and weights of less than a batch
+        self._left: _Some | None = None  # numbers and weights of less than a batch
 
     def __call__(self, window: list[list[int]]) -> list[Drawn]:
         """The batches to load of one window, given as the sampler's batches of instance numbers."""
@@ -67,7 +72,7 @@ class Chooser:
     def _planned(self, window: list[list[int]]) -> list[Drawn]:
         """Everything, or a choice of it."""
         all_of_it = self.policy.rate == 1 and not self.policy.own_count
-        numbers = torch.tensor([number for batch in window for number in batch], dtype=torch.int64)
+        numbers = as_tensor(array("q", itertools.chain.from_iterable(window)))
         if all_of_it or numbers.shape[0] < 2 or self.limits.annealing(self.recorder.passes):
             return self._whole(window)
         signals = self.recorder.read(numbers)
@@ -96,8 +101,8 @@ class Chooser:
         size = 1 if self.policy.own_count else self.limits.batch_size
         places = max(places, unseen // size * size)
         rows = rank_rows(_waits(signals))[:places]
-        self._count(numbers.shape[0], min(unseen, places), torch.ones(places))
-        return self._full(numbers, rows, torch.ones(places))
+        self.tally.forced += min(unseen, places)
+        return self._full(numbers, rows, None)
 
     def _chosen(self, numbers: Tensor, signals: Signals, places: int, all_known: bool) -> list[Drawn]:
         """A choice of the policy, after those that must come, which have at most half of the places."""
@@ -109,20 +114,23 @@ class Chooser:
         k = min(places - must.shape[0], signals.losses.shape[0])
         found = self.policy.choose(signals, k, reduce=agreement.reduction())
         rows = found.indices if others is None else torch.cat((must, others[found.indices]))
-        sure = torch.ones(must.shape[0], dtype=torch.float64)
-        weights = torch.cat((sure, found.sample_weights.cpu().double()))
-        if found.inclusion_probabilities is not None and self.policy.weight_exponent:
-            chances = torch.cat((sure, found.inclusion_probabilities[found.indices].cpu().double()))
-            weights = F.sample_weights(chances, self.policy.weight_exponent)
-        self._count(numbers.shape[0], must.shape[0], weights)
-        return self._full(numbers, rows, weights.float())
+        self.tally.forced += must.shape[0]
+        return self._full(numbers, rows, self._weights(found, must.shape[0]))
+
+    def _weights(self, found: Selection, sure: int) -> Tensor | None:
+        """Weights of some sure rows, and of those that a policy chose after them; None if all are equal."""
+        exponent, chances = self.policy.weight_exponent, found.inclusion_probabilities
+        if chances is not None and exponent:
+            chances = chances[found.indices].cpu().double()
+            return F.sample_weights(torch.cat((chances.new_ones(sure), chances)), exponent).float()
+        weights = found.sample_weights
+        return None if bool((weights == 1).all()) else torch.cat((weights.new_ones(sure), weights)).cpu().float()
 
     def _overdue(self, signals: Signals) -> Tensor:
         """Rows without a record or unseen for too long by the end of this walk, those that waited longest first."""
-        known, waits = _known(signals), _waits(signals)
-        overdue = waits >= self.limits.longest_unseen - 1
-        count = int(overdue.sum())
-        return rank_rows(waits)[:count] if count else known.new_empty(0, dtype=torch.int64)
+        waits = _waits(signals)
+        count = int((waits >= self.limits.longest_unseen - 1).sum())
+        return rank_rows(waits)[:count] if count else torch.empty(0, dtype=torch.int64, device=waits.device)
 
     def _places(self, rows: int) -> int:
         """Instances to draw of a window of so many: whole batches, none lost between windows."""
@@ -133,36 +141,36 @@ class Chooser:
         self._credit -= batches
         return min(batches * self.limits.batch_size, rows)
 
-    def _full(self, numbers: Tensor, rows: Tensor, weights: Tensor) -> list[Drawn]:
+    def _full(self, numbers: Tensor, rows: Tensor, weights: Tensor | None) -> list[Drawn]:
         """Full batches of what was left over before and of these rows; the rest is left over in turn."""
+        self._count(numbers.shape[0], rows.shape[0], weights)
         rows, order = rows.cpu().sort()  # the order of the sampler
-        numbers, weights = numbers[rows], weights[order]
+        numbers, weights = numbers[rows], None if weights is None else weights[order]
         if self._left is not None and not self.policy.own_count:
-            numbers, weights = torch.cat((self._left[0], numbers)), torch.cat((self._left[1], weights))
+            numbers, weights = _both(self._left, (numbers, weights))
         size = self.limits.batch_size
         whole = numbers.shape[0] if self.policy.own_count else numbers.shape[0] // size * size
-        self._left = (numbers[whole:], weights[whole:]) if whole < numbers.shape[0] else None
-        parts = numbers[:whole].tolist()
-        starts = range(0, whole, size)
-        if bool((weights == 1).all()):
-            return [Drawn(parts[start : start + size], None, True) for start in starts]
-        shares = weights[:whole].split(size)
-        return [Drawn(parts[start : start + size], share, True) for start, share in zip(starts, shares, strict=True)]
+        left = None if weights is None else weights[whole:]
+        self._left = (numbers[whole:], left) if whole < numbers.shape[0] else None
+        listed, starts = numbers[:whole].tolist(), range(0, whole, size)
+        parts = (listed[start : start + size] for start in starts)
+        if weights is None:
+            return [Drawn(part, None, True) for part in parts]
+        return [Drawn(part, share, True) for part, share in zip(parts, weights[:whole].split(size), strict=False)]
 
-    def _count(self, offered: int, forced: int, weights: Tensor) -> None:
+    def _count(self, offered: int, drawn: int, weights: Tensor | None) -> None:
         self.tally.selected += 1
         self.tally.offered += offered
-        self.tally.drawn += weights.shape[0]
-        self.tally.forced += forced
-        self.tally.effective += float(F.effective_sample_size(weights))
+        self.tally.drawn += drawn
+        self.tally.effective += drawn if weights is None else float(F.effective_sample_size(weights))
 
     def state_dict(self) -> dict[str, Any]:
         """Tally, credit and left over instances."""
-        numbers, weights = self._left or (torch.empty(0, dtype=torch.int64), torch.empty(0))
+        numbers, weights = self._left or (torch.empty(0, dtype=torch.int64), None)
         return {
             "credit": self._credit,
             "left": numbers.clone(),
-            "left_weights": weights.clone(),
+            "left_weights": torch.empty(0) if weights is None else weights.clone(),
             "tally": dict(vars(self.tally)),
         }
 
@@ -176,8 +184,17 @@ class Chooser:
         checks.same_state(own, state, (), "chooser")
         checks.same_state(own["tally"], state["tally"], (), "tally")
         numbers, weights = state["left"].clone(), state["left_weights"].clone()
-        self._left = (numbers, weights) if numbers.shape[0] else None
+        self._left = (numbers, weights if weights.shape[0] else None) if numbers.shape[0] else None
         self._credit, self.tally = float(state["credit"]), Tally(**state["tally"])
+
+
+def _both(first: _Some, second: _Some) -> _Some:
+    """Some rows, and others after them."""
+    numbers = torch.cat((first[0], second[0]))
+    if first[1] is None and second[1] is None:
+        return numbers, None
+    weights = (torch.ones(rows.shape[0]) if given is None else given for rows, given in (first, second))
+    return numbers, torch.cat(tuple(weights))
 
 
 def _known(signals: Signals) -> Tensor:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -26,6 +27,45 @@ class Drawn:
     ids: list[int]
     weights: Tensor | None = None
     selected: bool = False
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What gives a loader its batches of ids."""
+
+    def __len__(self) -> int: ...
+
+    def open(self) -> tuple[list[list[int]], int]:
+        """Batches that come first, and the number to `ask` for more with."""
+
+    def ask(self, number: int) -> list[int] | None:
+        """The next batch; None at the end."""
+
+
+class Lent:
+    """A batch sampler of a source that it does not keep alive, so that workers end with the loader that they serve."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = weakref.ref(source)
+
+    def __len__(self) -> int:
+        source = self._source()
+        return 0 if source is None else len(source)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Ids batch by batch, for as long as the source is there."""
+        source = self._source()
+        if source is None:
+            return
+        first, number = source.open()
+        del source
+        yield from first
+        while (ids := self._ask(number)) is not None:
+            yield ids
+
+    def _ask(self, number: int) -> list[int] | None:
+        source = self._source()
+        return None if source is None else source.ask(number)
 
 
 def as_they_are(window: Sequence[list[int]]) -> list[Drawn]:

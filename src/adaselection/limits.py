@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from torch.utils.data import DataLoader, IterableDataset
+
 from adaselection import checks, distributed
 from adaselection.base import Policy
 from adaselection.errors import ArgumentError
@@ -93,3 +95,23 @@ def check_policy(policy: object) -> None:
             f"{policy.methods[0]!r} sets its own count, which would differ between the processes. Take a method of "
             "fixed count, or mix it: AdaSelection(methods=(...), rate=...)."
         )
+
+
+def check_loader(loader: object) -> None:
+    """Refuse loaders whose instances have no numbers, or whose batches come in no order.
+
+    Raises:
+        ArgumentError: it cannot work.
+    """
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        kind = "an iterable data set" if isinstance(loader, DataLoader) else type(loader).__name__
+        raise ArgumentError(
+            f"RecordedLoader needs a torch.utils.data.DataLoader over a map-style data set, to load instances by "
+            f"their ids; got {kind}. Use SelectiveLoader, which scores the batches as they come."
+        )
+    if loader.batch_sampler is None:
+        raise ArgumentError(
+            "RecordedLoader needs a loader that makes batches; this one has batch_size=None. Pass batch_size=."
+        )
+    if loader.num_workers and not getattr(loader, "in_order", True):
+        raise ArgumentError("a loader with in_order=False gives its batches in no fixed order. Pass in_order=True.")

@@ -101,9 +101,14 @@ class RecordedLoader:
         return self._passes.recorder.meter
 
     @property
+    def plain(self) -> DataLoader[Any]:
+        """The loader inside, which gives plain passes over all data."""
+        return self._passes.walks.loader
+
+    @property
     def dataset(self) -> Any:
         """The data set of the loader inside."""
-        return self._passes.walks.loader.dataset
+        return self.plain.dataset
 
     @property
     def walk(self) -> int:

@@ -14,7 +14,7 @@ from adaselection.errors import AdaSelectionError, EmptyLoaderError, StateError
 from adaselection.limits import Limits
 from adaselection.recorder import Recorder
 from adaselection.tree import Batch
-from adaselection.walks import Walks
+from adaselection.walks import Planner, Walks
 
 STATE_VERSION = 2
 
@@ -40,15 +40,10 @@ class RecordedPasses:
         self.recorder = recorder
         self.chooser = Chooser(policy, recorder, limits)
         self.given = 0
-        walks.planner = self._plan
+        walks.planner = _planner(self.chooser, walks.loader.dataset)
         self.planned = self.steady_length()
         self._serial = 0
         self._resumed, self._stop = False, stop
-
-    def _plan(self, window: list[list[int]]) -> list[Drawn]:
-        """Plan one window of a walk."""
-        self.recorder.grow(len(self.walks.loader.dataset))  # type: ignore[arg-type]  # map-style ones have a length
-        return self.chooser(window)
 
     def steady_length(self) -> int:
         """Batches of a pass: ``floor(rate * n / b)``; all of the loader's at rate 1."""
@@ -77,7 +72,8 @@ class RecordedPasses:
             self.walks.cut()
         self._resumed = False
         self.planned = self.length()
-        agreement.same_batches(self.walks.sizes()[0], self.planned - self.given)
+        if distributed.world_size() > 1:
+            agreement.same_batches(self.walks.sizes()[0], self.planned - self.given)
         self._serial += 1
         return self._run(self._serial)
 
@@ -167,3 +163,13 @@ class RecordedPasses:
             "passes": limits.passes or 0,
             "processes": distributed.world_size(),
         }
+
+
+def _planner(chooser: Chooser, dataset: Any) -> Planner:
+    """Plans a window, after making place in the record for a data set that grew; holds nothing that holds it."""
+
+    def plan(window: list[list[int]]) -> list[Drawn]:
+        chooser.recorder.grow(len(dataset))
+        return chooser(window)
+
+    return plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -49,11 +50,12 @@ class Recorder:
         self.now, self.passes = self.records.last_pass, 0
         self.waiting: deque[Drawn] = deque()
         self._over = False
-        self._numbers: list[int] = []
-        self._stamps: list[int] = []  # the pass of each
+        self._numbers = array("q")
+        self._runs: list[list[int]] = []  # so many of them in a row came in this pass
         self._losses: list[Tensor] = []
         self._columns: dict[str, list[Tensor]] = {}
         self._norms = "grad_norms" in self.records.columns
+        self._compares = bool(policy.updates) or type(policy).observe is not Policy.observe
         self._bad: NonFiniteLossError | None = None
 
     def hand_out(self, drawn: Drawn) -> None:
@@ -100,8 +102,8 @@ class Recorder:
         if self._norms:
             self._columns.setdefault("grad_norms", []).append(bound_norms(outputs, targets, features))
         self.waiting.popleft()
-        self._numbers += drawn.ids
-        self._stamps += [self.now] * len(drawn.ids)
+        self._numbers.extend(drawn.ids)
+        self._runs.append([self.now, len(drawn.ids)])
         self._losses.append(losses.detach())
         return reduced
 
@@ -117,19 +119,16 @@ class Recorder:
         """Put the losses that came in since the last flush into the store; `check` says what is wrong with them."""
         if not self._losses:
             return
-        numbers, losses = torch.tensor(self._numbers, dtype=torch.int64), _joined(self._losses)
-        stamps = torch.tensor(self._stamps, dtype=torch.int64)
+        numbers, stamps, losses = as_tensor(self._numbers), _stamps(self._runs), _joined(self._losses)
         columns = {name: _joined(values) for name, values in self._columns.items()}
-        self._numbers, self._stamps, self._losses, self._columns = [], [], [], {}
+        self._numbers, self._runs, self._losses, self._columns = array("q"), [], [], {}
         losses = losses.to(self.records.device).float()
-        finite = losses.isfinite()
-        if not bool(finite.all()):
-            good, bad = finite.nonzero().flatten(), (~finite).nonzero().flatten()
-            lost = numbers[bad.cpu()]
-            self._bad = _refusal(lost, losses.shape[0]) or self._bad
-            self.records.update(self._to_ids(lost), losses[bad], now=stamps[bad.cpu()])  # counted, and no more
-            numbers, stamps, losses = numbers[good.cpu()], stamps[good.cpu()], losses[good]
-            columns = {name: values.to(losses.device)[good] for name, values in columns.items()}
+        finite = losses.isfinite().cpu()
+        if not bool(finite.all()):  # the store counts them, and no more
+            self._bad = _refusal(numbers[~finite], losses.shape[0]) or self._bad
+        if not self._compares:
+            self.records.update(self._to_ids(numbers), losses, now=stamps, **columns)
+            return
         before = self.read(numbers, stamps)
         for info in self.policy.updates:
             columns |= info(before, losses)
@@ -179,7 +178,7 @@ class Recorder:
             "now": self.now,
             "passes": self.passes,
             "numbers": torch.tensor(self._numbers, dtype=torch.int64),
-            "stamps": torch.tensor(self._stamps, dtype=torch.int64),
+            "runs": [list(run) for run in self._runs],
             "losses": _joined(self._losses).cpu(),
             "columns": {name: _joined(values).cpu() for name, values in self._columns.items()},
             "meter": {"counts": counts, "seconds": dict(self.meter.seconds)},
@@ -199,8 +198,8 @@ class Recorder:
                 "now": int(state["now"]),
                 "passes": int(state["passes"]),
                 "meter": meter,
-                "_numbers": numbers,
-                "_stamps": state["stamps"].tolist(),
+                "_numbers": array("q", numbers),
+                "_runs": [[int(number) for number in run] for run in state["runs"]],
                 "_losses": [state["losses"].clone()] if numbers else [],
                 "_columns": {name: [values.clone()] for name, values in state["columns"].items()},
             }
@@ -213,6 +212,17 @@ class Recorder:
         vars(self).update(parsed | {"meter": self.meter})
         self.waiting.clear()
         self._over, self._bad = False, None
+
+
+def as_tensor(numbers: array[int]) -> Tensor:
+    """Numbers without a copy."""
+    return torch.frombuffer(numbers, dtype=torch.int64) if numbers else torch.empty(0, dtype=torch.int64)
+
+
+def _stamps(runs: list[list[int]]) -> int | Tensor:
+    """The pass of each loss, or of all of them."""
+    passes, counts = torch.tensor(runs).T
+    return runs[0][0] if runs[0][0] == runs[-1][0] else passes.repeat_interleave(counts)
 
 
 def _joined(values: list[Tensor]) -> Tensor:

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from adaselection import checks, replay
-from adaselection.drawn import Drawn, as_they_are, numbered, packed, unpacked
-from adaselection.errors import ArgumentError, EmptyLoaderError, StateError
+from adaselection.drawn import Drawn, Lent, as_they_are, numbered, packed, unpacked
+from adaselection.errors import EmptyLoaderError, StateError
 from adaselection.incoming import incoming_sizes
+from adaselection.limits import check_loader
 
 _VERSION = 2
+_NUMBERS = ("active", "walk", "taken", "ended", "ahead")
 
 Planner = Callable[[list[list[int]]], list[Drawn]]
 """Batches of ids of one window as the sampler gave them in; batches to load out."""
@@ -40,7 +42,7 @@ class Walks:
         window: batches of the sampler that the planner sees at once, at least; 0 for a whole walk.
         walk: number of the walk, from 0; -1 before the first.
         active: whether a walk has begun and not ended.
-        taken: batches that the sampler gave in this walk.
+        taken: batches that the sampler gave in this walk; ``ended`` if it has no more.
         rest: planned and not yet asked for by the loader.
         ahead: asked for by the loader and not yet given out.
     """
@@ -52,16 +54,17 @@ class Walks:
     walk: int = -1
     active: bool = False
     taken: int = 0
+    ended: bool = False
     rest: deque[Drawn] = field(default_factory=deque)
     ahead: deque[Drawn] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        _check(self.loader)
+        check_loader(self.loader)
         self._start: dict[str, Any] = {}
         self._resuming = False
         self._batches: Iterator[Sequence[int]] = iter(())
         self._again = copy.copy(self.loader)
-        self._again.__dict__["batch_sampler"] = self  # DataLoader forbids setting it, but reads it from here
+        self._again.__dict__["batch_sampler"] = Lent(self)  # DataLoader forbids setting it, but reads it from here
         self._again.__dict__["_iterator"] = None
         self._iterator: Iterator[Any] | None = None
 
@@ -85,9 +88,12 @@ class Walks:
                 return batch, self.ahead.popleft()
 
     def _opened(self) -> Iterator[Any]:
-        """The loader's iterator over a walk; one that goes on with a walk draws nothing from the loader's generator."""
-        own = torch.Generator().manual_seed(self.walk + 1) if self._resuming else self.loader.generator
-        self._again.generator = own
+        """The loader's iterator over a walk. It draws from the loader's generator what it would in a run without end.
+
+        That is nothing for the rest of a walk, nor where workers persist, but for their first walk.
+        """
+        quiet = self._resuming or (self.loader.persistent_workers and self.walk >= 0)
+        self._again.generator = torch.Generator().manual_seed(self.walk + 1) if quiet else self.loader.generator
         return iter(self._again)
 
     def __len__(self) -> int:
@@ -109,24 +115,30 @@ class Walks:
         known = incoming_sizes(self.loader, None)
         return known.total(int) if known else len(self) * size, size
 
-    def __iter__(self) -> Iterator[list[int]]:
-        """Ids batch by batch for one walk, or for what is left of it; called by the loader."""
+    def open(self) -> tuple[list[list[int]], int]:
+        """Begin a walk, or go on with one: the batches to load again, and the number of the walk."""
+        again: list[list[int]] = []
         if self._resuming:
             self._resuming = False
-            yield from [drawn.ids for drawn in self.ahead]
+            again = [drawn.ids for drawn in self.ahead]
         elif not self.active:
             self._begin()
-        number = self.walk
-        while self.walk == number and (self.rest or self._plan()):
-            drawn = self.rest.popleft()
-            self.ahead.append(drawn)
-            yield drawn.ids
-        if self.walk == number:
+        return again, self.walk
+
+    def ask(self, number: int) -> list[int] | None:
+        """Ids of the next batch of the walk of this number; None at its end."""
+        if self.walk != number:
+            return None
+        if not self.rest and not self._plan():
             self.active = False
+            return None
+        drawn = self.rest.popleft()
+        self.ahead.append(drawn)
+        return drawn.ids
 
     def _begin(self) -> None:
-        self.walk += 1
-        self.taken = 0
+        self.walk, self.taken, self.ended = self.walk + 1, 0, False
+        self._resuming = False
         if self.on_walk is not None:
             self.on_walk(self.walk)
         replay.set_epoch(self.loader, self.walk)
@@ -150,7 +162,7 @@ class Walks:
         """Leave the rest of a walk that a selection chose from, so that the next begins."""
         if any(drawn.selected for drawn in self.rest):
             self.rest.clear()
-            self.taken += sum(1 for _ in self._batches)
+            self._batches, self.ended = iter(()), True
 
     def put_back(self, drawn: Sequence[Drawn]) -> None:
         """Give batches out again, before all others."""
@@ -161,10 +173,12 @@ class Walks:
     def _plan(self) -> bool:
         """Plan windows until there is something to load; False at the end of the walk."""
         while not self.rest:
-            window = [numbered(ids) for ids in itertools.islice(self._batches, self._until_next())]
+            until = self._until_next()
+            window = [numbered(ids) for ids in itertools.islice(self._batches, until)]
+            self.taken += len(window)
+            self.ended = until is None or len(window) < until
             if not window:
                 return False
-            self.taken += len(window)
             self.rest.extend(self.planner(window))
         return True
 
@@ -184,6 +198,7 @@ class Walks:
             "active": self.active,
             "walk": self.walk,
             "taken": self.taken,
+            "ended": self.ended,
             "start": self._start or replay.snapshot(self.loader),
             "now": replay.snapshot(self.loader)["generators"],
             "ahead": len(out) + len(self.ahead),
@@ -199,13 +214,14 @@ class Walks:
         checks.same_state(self.state_dict(), state, ("version",), "walk")
         drawn, before = unpacked(state), replay.snapshot(self.loader)
         try:
-            active, walk, taken, ahead = (int(state[name]) for name in ("active", "walk", "taken", "ahead"))
-            batches = _again(self.loader, state["start"], taken) if active else iter(())
+            active, walk, taken, ended, ahead = (int(state[name]) for name in _NUMBERS)
+            batches = _again(self.loader, state["start"], taken) if active and not ended else iter(())
             replay.set_generators(self.loader, {"generators": state["now"], "epochs": state["start"]["epochs"]})
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             replay.set_generators(self.loader, before)
             raise StateError(f"the walk state is damaged: {error!r}. Take an undamaged checkpoint.") from error
-        self.active, self.walk, self.taken, self._start = bool(active), walk, taken, state["start"]
+        self.active, self.walk, self.taken, self.ended = bool(active), walk, taken, bool(ended)
+        self._start = state["start"]
         self.ahead, self.rest = deque(drawn[:ahead]), deque(drawn[ahead:])
         self._batches, self._iterator = batches, None
         self._resuming = self.active or bool(self.ahead)
@@ -222,19 +238,3 @@ def _again(loader: DataLoader[Any], start: dict[str, Any], taken: int) -> Iterat
         return batches
     finally:
         torch.set_rng_state(now)
-
-
-def _check(loader: DataLoader[Any]) -> None:
-    """Refuse loaders whose instances have no numbers."""
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        kind = "an iterable data set" if isinstance(loader, DataLoader) else type(loader).__name__
-        raise ArgumentError(
-            f"RecordedLoader needs a torch.utils.data.DataLoader over a map-style data set, to load instances by "
-            f"their ids; got {kind}. Use SelectiveLoader, which scores the batches as they come."
-        )
-    if loader.batch_sampler is None:
-        raise ArgumentError(
-            "RecordedLoader needs a loader that makes batches; this one has batch_size=None. Pass batch_size=."
-        )
-    if loader.num_workers and not getattr(loader, "in_order", True):
-        raise ArgumentError("a loader with in_order=False gives its batches in no fixed order. Pass in_order=True.")

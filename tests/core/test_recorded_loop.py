@@ -1,5 +1,7 @@
 """Any sampler, any batch, workers, and what a loop may do wrong."""
 
+import gc
+import multiprocessing
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
@@ -272,11 +274,9 @@ def test_a_few_losses_that_are_not_finite_are_left_out() -> None:
 
 def test_many_losses_that_are_not_finite_are_an_error_with_their_instances_and_training_can_go_on() -> None:
     loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
-    with pytest.raises(NonFiniteLossError, match=r"5 of the last 12 losses are NaN or infinite.*instances") as caught:
-        passes(
-            loader, 2, lambda number, step: float("inf") if number < 10 and number % 2 and step < 3 else 1.0 + number
-        )
-    assert caught.value.rows == (1, 3, 5, 7, 9)
+    with pytest.raises(NonFiniteLossError, match=r"8 of the last 24 losses are NaN or infinite.*instances") as caught:
+        passes(loader, 3, lambda number, step: float("inf") if number < 16 and number % 2 else 1.0 + number)
+    assert caught.value.rows == (1, 3, 5, 7, 9, 11, 13, 15)
     seen = passes(loader, 3)
     assert [len(batches) for batches in seen] == [3, 3, 3]
     assert set(caught.value.rows) <= set(chain(*chain(*seen)))  # still without a record, so they come first
@@ -306,3 +306,21 @@ def test_the_time_of_planning_is_charged_to_the_selection_once() -> None:
     )
     assert str(report).count("\n") >= 6
     assert report.as_dict()["units"] == 3 * report.trained
+
+
+def test_workers_end_with_the_loader_that_is_left_in_the_middle() -> None:
+    loader = recorded(400, 4, SingleMethod("uniform", 0.5), num_workers=2)
+    gc.collect()
+    gc.disable()  # nothing may hang on a cycle
+    try:
+        for batch in loader:
+            loader.record(torch.ones(len(batch[0])))
+            break
+        workers = multiprocessing.active_children()
+        assert len(workers) == 2
+        del loader, batch
+        for worker in workers:
+            worker.join(3)
+        assert not any(worker.is_alive() for worker in workers)
+    finally:
+        gc.enable()
