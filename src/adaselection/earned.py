@@ -18,9 +18,11 @@ from adaselection.types import Signals
 MEMBERS = ("uniform", "trusted")
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
+_MISFIT = 0.5  # of the mean loss after the first walk; what is wrong is no better than where everything began
 _NUMBERS = (
     "open",
     "judged",
+    "level",
     "threshold",
     "share",
     "idle",
@@ -42,9 +44,9 @@ class Earned:
     ``uniform``: whole walks.
 
     ``trusted``: walks without the upper of two classes of the average losses, but for a few that are looked at again.
-    Earned while these are wrong rather than hard: the classes stand apart more than the halves of a uniform crowd
-    would, the instances of the upper class are of it again at later visits, and they do not get better through training
-    on others. Lost when those that are looked at again are no longer of that class.
+    Earned while these are wrong rather than hard: they fit no better than all did at the beginning, the classes stand
+    apart more than the halves of a uniform crowd would, the instances of the upper class are of it again at later
+    visits, and they do not get better through training on others. Lost when those that are looked at again are no longer of that class.
 
     Args:
         rate: of the passes; turns passes into walks.
@@ -110,12 +112,15 @@ class Earned:
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
         split = torch.stack(list(F.two_classes(_averages(signals))))
-        found = torch.cat((split, self._sums.to(split.device), self._progress.to(split.device)))
+        level = signals.losses.double().mean().reshape(1)
+        found = torch.cat((split, level, self._sums.to(split.device), self._progress.to(split.device)))
         if reduce is not None:
             found = reduce(found)
-        threshold, apart, share, *rest = found.tolist()
+        threshold, apart, share, mean, *rest = found.tolist()
         sums, (visits, before, after) = Movement(*torch.tensor(rest[:-3], dtype=torch.float64)), rest[-3:]
         now = self._now
+        if not now["judged"]:
+            now["level"] = mean
         now["open"] = float(self._judge(apart, share, sums))
         now["threshold"], now["share"], now["judged"] = threshold, share, 1.0
         if now["open"]:
@@ -136,7 +141,8 @@ class Earned:
         stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
         if self._now["open"]:
             return share > 0 and (stays > self._lost or not enough)
-        two = apart > self._apart and share >= self._least
+        misfit = float(sums.losses) > _MISFIT * self._now["level"] * float(sums.visits)
+        two = misfit and apart > self._apart and share >= self._least
         at_most = F.learnt_from_others(sums) + F.learnt_error(sums)
         return enough and two and stays > self._stays and at_most < self._learnt
 
