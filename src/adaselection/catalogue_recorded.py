@@ -42,7 +42,8 @@ def _from_record(value: Tensor | None, what: str) -> Tensor:
 def _calm_columns(signals: Signals, losses: Tensor) -> dict[str, Tensor]:
     """The columns of early_stopping after a visit of the rows, whose record was ``signals``."""
     calm, previous = _calm(signals), column(signals.columns, "previous", _PREVIOUS).to(losses.dtype)
-    scale = losses.abs().mean() if signals.scale is None else signals.scale
+    finite = losses[losses.isfinite()]
+    scale = finite.abs().mean() if signals.scale is None else signals.scale
     last, visits = signals.losses.to(losses.dtype), _from_record(signals.visits, "visits")
     previous, calm = F.calm_update(losses, last, previous, calm, visits, scale)
     return {"previous": previous, "calm": calm}
