@@ -46,7 +46,8 @@ class Earned:
     ``trusted``: walks without the upper of two classes of the average losses, but for a few that are looked at again.
     Earned while these are wrong rather than hard: they fit no better than all did at the beginning, the classes stand
     apart more than the halves of a uniform crowd would, the instances of the upper class are of it again at later
-    visits, and they do not get better through training on others. Lost when those that are looked at again are no longer of that class.
+    visits, and they do not get better through training on others. Lost when those that are looked at again are no
+    longer of that class.
 
     Args:
         rate: of the passes; turns passes into walks.
