@@ -205,7 +205,7 @@ class Policy(Stepping):
         Raises:
             StateError: the state is of another version, policy, method list or rate. The policy is then as it was.
         """
-        own = self.state_dict()
+        own = Policy.state_dict(self)  # without what a subclass adds
         checks.same_state(own, state, ("version", "policy", "methods", "rate"), "policy")
         try:
             tensors = PolicyState(

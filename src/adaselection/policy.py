@@ -12,7 +12,7 @@ from adaselection import checks
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
 from adaselection.earned import Earned
-from adaselection.errors import ArgumentError
+from adaselection.errors import ArgumentError, StateError
 from adaselection.registry import MethodInfo, MethodLike, adaboost_method, resolve
 from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
 from adaselection.types import Selection, Signals
@@ -164,11 +164,15 @@ class AdaSelection(Policy):
         Raises:
             StateError: the state is of another version, policy, method list or rate. The policy is then as it was.
         """
-        if self._earned is not None:
-            self._earned.check(state.get("earned", {}))
+        before = super().state_dict()
         super().load_state_dict(state)
-        if self._earned is not None:
-            self._earned.load_state_dict(state["earned"])
+        if self._earned is None:
+            return
+        try:
+            self._earned.load_state_dict(state.get("earned", {}))
+        except StateError:
+            super().load_state_dict(before)
+            raise
 
 
 class SingleMethod(Policy):

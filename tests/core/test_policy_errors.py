@@ -125,6 +125,7 @@ ERRORS: dict[str, tuple[Policy, Any, type[Exception], str]] = {
 
 def everything(policy: Policy) -> list[Any]:
     state = policy.state_dict()
+    state |= state.pop("earned", {})
     return [value.tolist() if isinstance(value, torch.Tensor) else value for value in state.values()]
 
 

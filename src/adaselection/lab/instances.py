@@ -123,7 +123,8 @@ def keep_instances(store: RecordStore, record: Record, loader: RecordedLoader, s
     Raises:
         StoreError: If it cannot be written.
     """
-    signals = loader.records.read(torch.arange(len(splits.train)), now=int(loader.state_dict()["now"]))
+    records = loader.records
+    signals = records.read(torch.arange(len(splits.train)), now=records.last_pass)
     kind: _Kind = "cross_entropy" if get_task(record.config.task).kind == "classification" else "squared_error"
     extra = {"targets": splits.train.targets, "wrong": splits.train_noisy}
     write_instances(instances_path(store.path(record)), replace(signals, kind=kind), extra)
