@@ -35,14 +35,9 @@ def shown(record: Record) -> bool:
 
 def read(results: Path) -> tuple[list[Record], list[Record], list[Damage]]:
     """Read the records of the fresh plane, those of the recorded plane, and what is damaged."""
-    fresh: list[Record] = []
-    recorded: list[Record] = []
-    damages: list[Damage] = []
-    for folder in sorted(path for path in results.glob("*") if path.is_dir()):
-        found, wrong = RecordStore(folder, writable=False).read_all()
-        (recorded if folder.name == RECORDED else fresh).extend(found)
-        damages += wrong
-    return fresh, recorded, damages
+    fresh, damages = RecordStore(results, writable=False).read_all()
+    recorded, wrong = RecordStore(results / RECORDED, writable=False).read_all()
+    return fresh, recorded, damages + wrong
 
 
 def update(readme: Path, images: Path, records: list[Record], recorded: list[Record] | None = None) -> list[Path]:

@@ -166,10 +166,23 @@ def test_damaged_files_are_named_skipped_and_left_alone(tmp_path):
 
 
 def test_one_run_never_counts_twice(tmp_path):
-    first, second = RecordStore(tmp_path / "a").write(make()), RecordStore(tmp_path / "b").write(make())
+    first = RecordStore(tmp_path).write(make())
+    second = tmp_path / "other" / first.name
+    second.parent.mkdir()
+    second.write_bytes(first.read_bytes())
     found, damages = RecordStore(tmp_path, writable=False).read_all()
     assert [record.run_id for record in found] == [make().run_id]
     assert damages == [Damage(second, f"a second record of the run in {first}")]
+
+
+def test_a_store_inside_a_store_is_another_study(tmp_path):
+    outer, inner = RecordStore(tmp_path), RecordStore(tmp_path / "recorded")
+    theirs = make(seed=1)
+    outer.write(make())
+    inner.write(make())
+    inner.write(theirs)
+    assert outer.read_all() == ([make()], [])
+    assert {record.run_id for record in inner.read_all()[0]} == {make().run_id, theirs.run_id}
 
 
 def test_a_damaged_record_is_due_again_and_kept_beside_the_new_one(tmp_path):

@@ -172,7 +172,9 @@ class RecordStore:
             lock.release()
 
     def read_all(self) -> tuple[list[Record], list[Damage]]:
-        """Read every `*.json` at any depth, hidden files and folders aside.
+        """Read every `*.json` of the folder and of the folders in it, one a task, hidden ones aside.
+
+        A folder further down is a store of its own, such as another study of the same runs.
 
         Returns:
             The records in the order of their paths, and the files that are no usable record, each with its reason.
@@ -186,7 +188,7 @@ class RecordStore:
         records: dict[str, Record] = {}
         damages: list[Damage] = []
         first: dict[str, Path] = {}
-        for path in sorted(self.folder.rglob("*.json")):
+        for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*/*.json")]):
             if any(part.startswith(".") for part in path.relative_to(self.folder).parts):
                 continue
             found = _read(path)

@@ -48,9 +48,9 @@ def short(records: Iterable[Record], budget: float) -> str:
     held = sum(cell.holds is True for cell in found)
     verdicts = "; ".join(f"{group.task}: {group.verdict.replace('**', '')}" for group in pooled(found))
     text = (
-        f"Over all {len(found)} cells of task, data and budget that ran: {counts}. In {held} of them the mean is no worse "
-        "than -0.1 points (for an error: -1 %). Judged by that, and by the interval pooled over a task's cells, which "
-        f"must be above -0.3 points (-1 %): {verdicts}."
+        f"Over all {len(found)} cells of task, data and budget that ran: {counts}. In {held} of them the mean is no "
+        "worse than -0.1 points (for an error: -1 %). Judged by that, and by the interval pooled over a task's cells, "
+        f"which must be above -0.3 points (-1 %): {verdicts}."
     )
     caption = (
         f"Budget {wording.share(budget)} of the full run's forward and backward work. Accuracy in %, for bike and "
