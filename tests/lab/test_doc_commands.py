@@ -1,5 +1,6 @@
 """Every ``adaselection`` command of the documents is one that the command line accepts."""
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def test_a_documented_command_is_accepted(words: list[str]) -> None:
     from adaselection.lab.cli import parse
 
     assert parse(words) is not None
+
+
+def test_the_study_is_made_of_commands_that_are_accepted() -> None:
+    from adaselection.lab.cli import parse
+
+    study = runpy.run_path(str(ROOT / "tools" / "recorded_study.py"))
+    words = [[*line, "--out", "runs", "--jobs", "2"] for part in study["PARTS"] for line in study["commands"](part)]
+    assert {line[1] for line in words} == {"digits", "bike", "regression", "mnist", "cifar10"}
+    assert all(parse(line) is not None for line in words)
 
 
 def test_a_wrong_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
