@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from adaselection import AdaSelection, Policy, RecordedLoader
-from core.parts import CE, data, ids, net
+from core.parts import CE, Trainer, data, ids, net
 
 Losses = Callable[[int, int], float]
 """Loss of an instance, by its number and the number of the batch."""
@@ -43,15 +42,12 @@ def passes(loader: RecordedLoader, count: int, losses: Losses = hard_first) -> l
     return seen
 
 
-class RecordedTrainer:
+class RecordedTrainer(Trainer):
     """A loop that trains by a recorded loader and notes instances and losses of each step."""
 
     def __init__(self, loader: Any, seed: int = 1) -> None:
         torch.manual_seed(seed)
-        self.loader = loader
-        self.model = net()
-        self.optimizer = torch.optim.SGD(self.model.parameters(), 0.1, momentum=0.9)
-        self.seen: list[tuple[list[int], float]] = []
+        super().__init__(loader, net())
 
     def step(self, batch: Any) -> None:
         """One optimizer step."""
@@ -77,31 +73,6 @@ class RecordedTrainer:
                 break
         return self
 
-    def state(self) -> dict[str, Any]:
-        """A checkpoint as a user would write it."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-            "loader": self.loader.state_dict(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.loader.load_state_dict(state["loader"])
-        torch.set_rng_state(state["rng"])
-
     def parameters(self) -> list[Tensor]:
         """A copy of the parameters and buffers."""
         return [value.detach().clone() for value in self.model.state_dict().values()]
-
-
-def stored(state: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint after a trip to the disk."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    found: dict[str, Any] = torch.load(file, weights_only=True)
-    return found

@@ -1,14 +1,10 @@
 """Two processes: what one scored, the other uses in the next pass."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from core.test_distributed import ROOT, free_port
+from core.ranks import two_ranks
 
 CHILD = """
 import json, sys, torch
@@ -44,24 +40,6 @@ dist.destroy_process_group()
 
 @pytest.mark.parametrize(("reuse", "expected"), [(99, [75, 75, 75, 75]), (2, [75, 75, 150, 150])])
 def test_scores_are_shared_between_passes(reuse: int, expected: list[int], tmp_path: Path) -> None:
-    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
-    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path), str(reuse)],
-            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        errors = [child.communicate(timeout=90)[1] for child in children]
-    finally:
-        for child in children:
-            child.kill()
-    assert [child.returncode for child in children] == [0, 0], errors
-    for rank in range(2):
-        said = json.loads((tmp_path / f"{rank}.json").read_text())
+    for said in two_ranks(CHILD, tmp_path, str(reuse), seconds=90):
         assert said["judged"] == [75] * 4
         assert said["scored"] == expected  # the ranks see other rows in each pass, and score none that was scored

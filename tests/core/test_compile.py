@@ -43,7 +43,8 @@ def signals(size: int, bad: bool) -> Signals:
     return Signals(losses, norms, "cross_entropy")
 
 
-def run(policy: Policy, size: int, bad: bool) -> None:
+def run(policy: Policy, size: int, bad: bool) -> int:
+    """Two steps of which nothing waits; gives how many the state counted."""
     state = policy._state
     for _ in range(2):
         batch, noise = signals(size, bad), policy._draw(size)
@@ -52,6 +53,7 @@ def run(policy: Policy, size: int, bad: bool) -> None:
         assert chosen.indices.shape == (12,)
         assert chosen.scores[chosen.indices].isfinite().all()
         assert int(state.alarm) == 0
+    return int(state.step)
 
 
 def test_the_stand_in_notices_what_waits() -> None:
@@ -78,16 +80,15 @@ def test_no_setting_waits(choice: Any, weighting: Any) -> None:
         policy = AdaSelection(
             SEVEN, choice=choice, weighting=weighting, importance=importance, curriculum=curriculum, max_nonfinite=0.5
         )
-        run(policy, 40, bad=False)
-        run(policy, 40, bad=True)
+        assert run(policy, 40, bad=False) == run(policy, 40, bad=True) == 2
 
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", SEVEN)
 def test_no_method_waits(name: str) -> None:
     for reading in (None, *ADABOOST_READINGS):
-        run(SingleMethod(name, adaboost=reading, max_nonfinite=0.5), 40, bad=True)
-    run(AdaSelection((name,), choice="draw", weight_exponent=0.5, loss_average="batch"), 40, bad=False)
+        assert run(SingleMethod(name, adaboost=reading, max_nonfinite=0.5), 40, bad=True) == 2
+    assert run(AdaSelection((name,), choice="draw", weight_exponent=0.5, loss_average="batch"), 40, bad=False) == 2
 
 
 CHILD = """

@@ -1,14 +1,9 @@
 """Two processes: rows apart, counts and weights together."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from core.ranks import two_ranks
+
 CHILD = """
 import json, os, sys, torch
 from torch import distributed as dist
@@ -52,36 +47,8 @@ dist.destroy_process_group()
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def ranks(folder: Path) -> list[Any]:
-    """What two processes that train together had to say."""
-    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
-    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(folder)],
-            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        errors = [child.communicate(timeout=60)[1] for child in children]
-    finally:
-        for child in children:
-            child.kill()
-    assert [child.returncode for child in children] == [0, 0], errors
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
-
-
 def test_two_ranks_train_on_different_rows_with_the_same_weights(tmp_path: Path) -> None:
-    one, two = both = ranks(tmp_path)
+    one, two = both = two_ranks(CHILD, tmp_path)
     # a loader that is not split is refused on every rank, and nobody hangs
     for rank in both:
         assert len(rank["said"]) == 2

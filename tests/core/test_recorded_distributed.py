@@ -1,18 +1,12 @@
 """Two processes with recorded losses: equal lengths, decisions and method weights, and records that come together."""
 
-import json
-import os
-import subprocess
-import sys
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.test_distributed import free_port
+from core.ranks import two_ranks
 
-ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import json, sys, torch
 from datetime import timedelta
@@ -121,25 +115,7 @@ dist.destroy_process_group()
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What two processes that train together had to say."""
-    folder = tmp_path_factory.mktemp("ranks")
-    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
-    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", CHILD, str(folder)],
-            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        errors = [child.communicate(timeout=180)[1] for child in children]
-    finally:
-        for child in children:
-            child.kill()
-    assert [child.returncode for child in children] == [0, 0], "\n".join(errors)
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    return two_ranks(CHILD, tmp_path_factory.mktemp("ranks"), flags=("-W", "error"), seconds=180)
 
 
 def test_two_ranks_choose_together(both: list[Any]) -> None:

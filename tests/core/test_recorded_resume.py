@@ -10,8 +10,8 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Rando
 
 from adaselection import AdaSelection, Policy, RecordedLoader, SingleMethod
 from adaselection.errors import StateError
-from core.parts import data, ids
-from core.recorded_parts import RecordedTrainer, passes, recorded, stored
+from core.parts import data, ids, stored
+from core.recorded_parts import RecordedTrainer, passes, recorded
 
 ROWS, STEPS = 42, 28
 Make = Callable[[], RecordedLoader]
@@ -39,8 +39,8 @@ def maker(policy: str, workers: int = 0, options: dict[str, Any] | None = None, 
     return make
 
 
-def check(make: Make, kills: list[int] | None = None) -> None:
-    """Kill and resume after every batch, or those named; all that follows is the same."""
+def check(make: Make, kills: list[int] | None = None) -> list[int]:
+    """Kill and resume after every batch, or those named; all that follows is the same. Gives where it was killed."""
 
     def begun() -> RecordedTrainer:
         torch.manual_seed(4)
@@ -49,6 +49,7 @@ def check(make: Make, kills: list[int] | None = None) -> None:
     whole = begun().run(STEPS)
     final, order = whole.loader.state_dict(), torch.get_rng_state()
     assert len({tuple(rows) for rows, _ in whole.seen}) > 9
+    compared = []
     for kill in kills or range(1, STEPS):
         killed = begun().run(kill)
         state = stored(killed.state())
@@ -60,6 +61,8 @@ def check(make: Make, kills: list[int] | None = None) -> None:
         assert all(torch.equal(a, b) for a, b in zip(resumed.parameters(), whole.parameters(), strict=True))
         assert torch.equal(torch.get_rng_state(), order)
         same(resumed.loader.state_dict(), final)
+        compared.append(kill)
+    return compared
 
 
 def same(one: Any, two: Any, path: str = "") -> None:
@@ -82,22 +85,26 @@ def same(one: Any, two: Any, path: str = "") -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_killed_after_every_batch(policy: str) -> None:
-    check(maker(policy))
+    assert check(maker(policy)) == list(range(1, STEPS))
 
 
 @pytest.mark.parametrize("policy", ["proportional", "mixture", "infobatch", "all"])
 def test_killed_with_two_workers(policy: str) -> None:
-    check(maker(policy, 2), [3, 9, 10, 11, 12, 16, 17, 21, 27])
+    kills = [3, 9, 10, 11, 12, 16, 17, 21, 27]
+    assert check(maker(policy, 2), kills) == kills
 
 
 def test_killed_with_workers_that_persist() -> None:
-    check(maker("proportional", 2, {"shuffle": True, "persistent_workers": True}), [4, 11, 15, 16])
+    kills = [4, 11, 15, 16]
+    assert check(maker("proportional", 2, {"shuffle": True, "persistent_workers": True}), kills) == kills
 
 
 def test_killed_with_small_windows_and_at_the_end() -> None:
-    check(maker("proportional", window=16))
-    check(maker("mixture", 2, window=16), [5, 10, 11, 12, 15, 16, 20, 21])
-    check(maker("proportional", passes=8, anneal=0.4), [18, 19, 20, 21, 25, 26, 27])
+    assert check(maker("proportional", window=16)) == list(range(1, STEPS))
+    kills = [5, 10, 11, 12, 15, 16, 20, 21]
+    assert check(maker("mixture", 2, window=16), kills) == kills
+    kills = [18, 19, 20, 21, 25, 26, 27]
+    assert check(maker("proportional", passes=8, anneal=0.4), kills) == kills
 
 
 def seeded() -> torch.Generator:
@@ -117,7 +124,8 @@ SAMPLERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers(name: str) -> None:
-    check(maker("proportional", options=SAMPLERS[name]), [1, 5, 6, 10, 11, 12, 16, 20, 27])
+    kills = [1, 5, 6, 10, 11, 12, 16, 20, 27]
+    assert check(maker("proportional", options=SAMPLERS[name]), kills) == kills
 
 
 def test_asking_for_a_state_changes_nothing() -> None:

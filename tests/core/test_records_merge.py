@@ -1,11 +1,5 @@
 """Records of several processes put together: two real ones, and any number against slow loops."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +10,8 @@ from hypothesis import strategies as st
 from adaselection.columns import Columns, as_bytes
 from adaselection.records import RecordedLosses
 from adaselection.touched import newest
+from core.ranks import two_ranks
 
-ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import json, sys, torch
 from torch import distributed as dist
@@ -97,33 +91,10 @@ dist.destroy_process_group()
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What two processes that merge had to say."""
-    folder = tmp_path_factory.mktemp("merge")
-    shared = {"PYTHONPATH": str(ROOT / "src"), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(folder)],
-            env=os.environ | shared | {"WORLD_SIZE": "2", "RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        errors = [child.communicate(timeout=60)[1] for child in children]
-    finally:
-        for child in children:
-            child.kill()
-    assert [child.returncode for child in children] == [0, 0], errors
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    return two_ranks(CHILD, tmp_path_factory.mktemp("merge"))
 
 
 def expected(rounds: list[dict[str, Any]]) -> tuple[list[list[float]], int]:

@@ -1,6 +1,5 @@
 """A run that is killed after any batch and resumed sees the same rows, losses and weights, bit for bit."""
 
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch.utils.data import (
 
 from adaselection import AdaSelection, SelectiveLoader
 from adaselection.errors import ReplayError
-from core.parts import CE, Stateful, Trainer, data, net
+from core.parts import CE, Stateful, Trainer, data, net, stored
 
 ROWS, SIZE, PASSES = 75, 16, 3
 pytestmark = pytest.mark.filterwarnings("ignore:a batch of")
@@ -47,14 +46,6 @@ def go_on(trainer: Trainer, first: int, kill: int | None = None) -> tuple[dict[s
             if len(trainer.seen) == kill:
                 return trainer.state(), number
     return None
-
-
-def stored(state: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint after a trip to the disk."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 def check(make: Make, options: dict[str, Any], kills: list[int] | None = None) -> int:
@@ -98,7 +89,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_killed_after_every_batch(options: dict[str, Any]) -> None:
-    check(shuffled, options)
+    assert check(shuffled, options) >= 3
 
 
 @pytest.mark.parametrize("options", [{"surplus": "carry"}, {"surplus": "flush", "batch_size": 4}], ids=str)
@@ -138,7 +129,7 @@ SAMPLERS: dict[str, Callable[[], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("options", [{"surplus": "carry"}, {"surplus": "flush", "batch_size": 2}], ids=str)
 def test_samplers(name: str, options: dict[str, Any]) -> None:
-    check(lambda: DataLoader(data(ROWS), batch_size=SIZE, **SAMPLERS[name]()), options, [1, 3, 4])
+    assert check(lambda: DataLoader(data(ROWS), batch_size=SIZE, **SAMPLERS[name]()), options, [1, 3, 4]) >= 2
 
 
 def test_epochs_of_a_distributed_sampler_differ_and_are_restored() -> None:
@@ -161,9 +152,9 @@ def test_a_sampler_of_your_own_is_named() -> None:
 def test_a_batch_sampler_and_no_automatic_batches() -> None:
     rows = data(ROWS)
     batches = BatchSampler(RandomSampler(range(ROWS)), 10, drop_last=False)
-    check(lambda: DataLoader(rows, batch_sampler=batches), {"surplus": "carry"}, [1, 3])
+    assert check(lambda: DataLoader(rows, batch_sampler=batches), {"surplus": "carry"}, [1, 3]) >= 3
     whole = BatchSampler(RandomSampler(range(ROWS)), 10, drop_last=True)  # the data set takes lists of rows
-    check(lambda: DataLoader(rows, sampler=whole, batch_size=None), {"surplus": "carry"}, [1, 3])
+    assert check(lambda: DataLoader(rows, sampler=whole, batch_size=None), {"surplus": "carry"}, [1, 3]) >= 3
 
 
 def test_lists_of_batches() -> None:

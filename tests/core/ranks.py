@@ -1,0 +1,46 @@
+"""Two processes that train together, which the tests of several processes share."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def two_ranks(child: str, folder: Path, *arguments: str, flags: Sequence[str] = (), seconds: float = 60.0) -> list[Any]:
+    """What two processes had to say: each runs the code and writes ``RANK.json`` into the folder.
+
+    Both must end well within the time; what they wrote to standard error is shown if they do not.
+    """
+    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
+    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    children = [
+        subprocess.Popen(
+            [sys.executable, *flags, "-c", child, str(folder), *arguments],
+            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        errors = [process.communicate(timeout=seconds)[1] for process in children]
+    finally:
+        for process in children:
+            process.kill()
+    assert [process.returncode for process in children] == [0, 0], "\n".join(errors)
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
