@@ -61,16 +61,6 @@ def mixed(weights: Numbers, chances: Sequence[Numbers]) -> list[float]:
     return [math.fsum(w * p for w, p in zip(weights, column, strict=True)) for column in zip(*chances, strict=True)]
 
 
-def forced(p: Numbers, must: Flags, k: int, valid: Flags) -> list[float]:
-    """1 for what must be drawn; the rest of the k places go to the others in proportion."""
-    count = sum(must)
-    if count >= k:
-        return [k / count if m else 0.0 for m in must]
-    others = [ok and not m for ok, m in zip(valid, must, strict=True)]
-    rest = inclusion_probabilities(p, k - count, others)
-    return [1.0 if m else r for m, r in zip(must, rest, strict=True)]
-
-
 def effective_sample_size(w: Numbers) -> float:
     """``(sum w)^2 / sum w^2``, in fractions."""
     exact = [Fraction(x) for x in w]

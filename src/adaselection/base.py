@@ -62,6 +62,11 @@ class Policy(Stepping):
         return len(self._recipe.methods) == 1 and self._recipe.methods[0].own_count
 
     @property
+    def gated(self) -> bool:
+        """Whether `opens` judges evidence."""
+        return False
+
+    @property
     def columns(self) -> dict[str, torch.dtype]:
         """Further columns that its methods need in the record."""
         return {name: dtype for info in self._recipe.methods for name, dtype in info.columns}

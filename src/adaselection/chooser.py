@@ -72,9 +72,9 @@ class Chooser:
     def _planned(self, window: list[list[int]]) -> list[Drawn]:
         """Everything, or a choice of it."""
         all_of_it = self.policy.rate == 1 and not self.policy.own_count
-        numbers = as_tensor(array("q", itertools.chain.from_iterable(window)))
-        if all_of_it or numbers.shape[0] < 2 or self.limits.annealing(self.recorder.passes):
+        if all_of_it or self.limits.annealing(self.recorder.passes) or sum(map(len, window)) < 2:
             return self._whole(window)
+        numbers = as_tensor(array("q", itertools.chain.from_iterable(window)))
         signals = self.recorder.read(numbers)
         known, rows = _known(signals), numbers.shape[0]
         fewest, share = agreement.least(seen := int(known.sum()), seen / rows)

@@ -14,32 +14,21 @@ from adaselection.errors import StateError
 from adaselection.functional.evidence import Movement
 from adaselection.step import Reduce
 from adaselection.types import Signals
+from adaselection.worth import Worth
 
-MEMBERS = ("uniform", "trusted")
+MEMBERS = ("uniform", "trusted", "hard")
+_UNIFORM, _TRUSTED, _HARD = range(3)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
 _MISFIT = 0.5  # of the mean loss after the first walk; what is wrong is no better than where everything began
-_NUMBERS = (
-    "open",
-    "judged",
-    "level",
-    "threshold",
-    "share",
-    "idle",
-    "opened",
-    "predicted",
-    "shares",
-    "low",
-    "low_seen",
-    "high",
-    "high_seen",
-)
+_SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
+_NUMBERS = ("open", "judged", "level", "threshold", "mean", "idle")
 
 
 class Earned:
     """Whole walks, until evidence speaks for leaving something out.
 
-    Two members, of which one has all the weight; every window judges anew, so the weights follow a change.
+    Three members, of which one has all the weight; every window judges anew, so the weights follow a change.
 
     ``uniform``: whole walks.
 
@@ -49,8 +38,12 @@ class Earned:
     visits, and they do not get better through training on others. Lost when those that are looked at again are no
     longer of that class.
 
+    ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
+    instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper class are
+    rarely of it again, and training on others does not make them worse.
+
     Args:
-        rate: of the passes; turns passes into walks.
+        rate: of the passes; turns passes into walks, and is the share that ``hard`` draws.
         apart: share of the variance between the classes, above which they are two.
         stays: share of visits at which the class stays, above which the gate opens.
         lost: share below which it shuts.
@@ -59,6 +52,8 @@ class Earned:
         least: least share of the upper class; leaving out less is not worth it.
         audit: chance of an instance of the upper class to be drawn all the same.
         visits: least visits behind a decision.
+        reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
+        moves: share of visits at which the upper class stays, below which it is learnt.
     """
 
     def __init__(
@@ -72,20 +67,24 @@ class Earned:
         least: float = 0.02,
         audit: float = 0.05,
         visits: int = 20,
+        reduces: float = 2.0,
+        moves: float = 0.2,
     ) -> None:
         self._rate = rate
         self._apart, self._stays, self._lost, self._learnt = apart, stays, lost, learnt
         self._least, self._audit, self._visits = least, audit, visits
-        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits")
+        self._reduces, self._moves = reduces, moves
+        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits", "reduces", "moves")
         self.settings = {"members": list(MEMBERS), **{name: getattr(self, f"_{name}") for name in names}}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
+        self._worth = Worth()
 
     @property
     def weights(self) -> dict[str, float]:
         """Weight of each member: all on one of them."""
-        return dict(zip(MEMBERS, (1.0 - self._now["open"], self._now["open"]), strict=True))
+        return {name: float(number == self._now["open"]) for number, name in enumerate(MEMBERS)}
 
     @property
     def idle(self) -> bool:
@@ -96,39 +95,25 @@ class Earned:
     def gains(self) -> tuple[float | None, float | None]:
         """Expected and seen worth of a chosen instance over one at random, averaged; None before the gate opened.
 
-        An instance is worth 1 in the lower class and 0 in the upper. Expected is from the record. Seen is from the
-        losses when training came to those chosen; those looked at again stand for all suspects, so that a suspicion
-        that was wrong shows as a gain of 1. None before any was looked at.
+        For ``trusted`` an instance is worth 1 in the lower class and 0 in the upper; for ``hard`` it is worth its loss.
+        Expected is from the record. Seen is from the losses when training came to those chosen.
         """
-        now = self._now
-        if not now["opened"]:
-            return None, None
-        expected, share = now["predicted"] / now["opened"], now["shares"] / now["opened"]
-        if not now["high_seen"] or not now["low_seen"]:
-            return expected, None
-        chosen = (now["low"] + now["high"]) / (now["low_seen"] + now["high_seen"])
-        anyone = (1 - share) * now["low"] / now["low_seen"] + share * now["high"] / now["high_seen"]
-        return expected, chosen / anyone if anyone else None
+        return self._worth.gains
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
-        split = torch.stack(list(F.two_classes(_averages(signals))))
-        level = signals.losses.double().mean().reshape(1)
+        split, losses = torch.stack(list(F.two_classes(_averages(signals)))), signals.losses.double()
+        level = torch.stack([losses.mean(), _variance_gain(losses)])
         found = torch.cat((split, level, self._sums.to(split.device), self._progress.to(split.device)))
         if reduce is not None:
             found = reduce(found)
-        threshold, apart, share, mean, *rest = found.tolist()
+        threshold, apart, share, mean, tau, *rest = found.tolist()
         sums, (visits, before, after) = Movement(*torch.tensor(rest[:-3], dtype=torch.float64)), rest[-3:]
         now = self._now
         if not now["judged"]:
             now["level"] = mean
-        now["open"] = float(self._judge(apart, share, sums))
-        now["threshold"], now["share"], now["judged"] = threshold, share, 1.0
-        if now["open"]:
-            kept = 1 - share
-            now["opened"] += 1
-            now["shares"] += share
-            now["predicted"] += 1 / (kept + self._audit * share)
+        now["open"] = float(self._judge(apart, share, tau, sums))
+        now["threshold"], now["mean"], now["judged"] = threshold, mean, 1.0
         if visits:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         total = max(1.0, float(sums.visits))
@@ -137,19 +122,42 @@ class Earned:
         self._progress.zero_()
         return bool(now["open"])
 
-    def _judge(self, apart: float, share: float, sums: Movement) -> bool:
+    def _judge(self, apart: float, share: float, tau: float, sums: Movement) -> int:
+        """Which member has the weight."""
+        if self._wrong(apart, share, sums):
+            return _TRUSTED
+        return _HARD if self._learnable(apart, tau, sums) else _UNIFORM
+
+    def _wrong(self, apart: float, share: float, sums: Movement) -> bool:
         """Whether the upper class is to be left out."""
         stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
-        if self._now["open"]:
+        if self._now["open"] == _TRUSTED:
             return share > 0 and (stays > self._lost or not enough)
         misfit = float(sums.losses) > _MISFIT * self._now["level"] * float(sums.visits)
         two = misfit and apart > self._apart and share >= self._least
         at_most = F.learnt_from_others(sums) + F.learnt_error(sums)
         return enough and two and stays > self._stays and at_most < self._learnt
 
-    def chances(self, signals: Signals) -> Float[Tensor, " b"]:
-        """Chance of each instance of a window that the gate opened, shape ``[b]``."""
-        return F.trusted(_averages(signals), self._audit)
+    def _learnable(self, apart: float, tau: float, sums: Movement) -> bool:
+        """Whether the loss is in few instances, which are learnt."""
+        stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
+        if self._now["open"] == _HARD:
+            return tau > self._reduces / _SLACK and (stays < self._moves * _SLACK or not enough)
+        few = tau > self._reduces and apart < self._apart
+        at_least = F.learnt_from_others(sums) + F.learnt_error(sums)
+        return enough and few and stays < self._moves and at_least > 0
+
+    def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
+        """Chance of each instance of a window that the gate opened, shape ``[b]``; ``k`` is the places of ``hard``."""
+        if self._now["open"] == _TRUSTED:
+            averages = _averages(signals)
+            chances = F.trusted(averages, self._audit)
+            self._worth.expect(chances, (averages <= F.two_classes(averages).threshold).double())
+            return chances
+        losses = signals.losses.double()
+        chances = F.with_floor(F.proportional(losses, k), 0.5, k)
+        self._worth.expect(chances, losses)
+        return chances
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
         """Gather evidence from losses that training has just seen."""
@@ -164,15 +172,19 @@ class Earned:
         ages = before.ages[known].double() if before.ages is not None else torch.ones_like(new)
         upper = _averages(before)[known].double() > threshold
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
-        if now["open"]:
-            worth = new <= threshold
-            for name, which in (("low", ~upper), ("high", upper)):
-                now[name] += float((worth & which).sum())
-                now[f"{name}_seen"] += float(which.sum())
+        if now["open"] == _TRUSTED:
+            self._worth.see((new <= threshold).double(), torch.where(upper, self._audit, 1.0))
+        elif now["open"] == _HARD and now["mean"] > 0:
+            self._worth.see(new, (self._rate / 2 * (1 + old / now["mean"])).clamp_max(1.0))
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""
-        return {"sums": self._sums.clone(), "progress": self._progress.clone(), "now": dict(self._now)}
+        return {
+            "sums": self._sums.clone(),
+            "progress": self._progress.clone(),
+            "now": dict(self._now),
+            "worth": self._worth.state_dict(),
+        }
 
     def check(self, state: dict[str, Any]) -> None:
         """Refuse what is no `state_dict` of this version.
@@ -183,6 +195,7 @@ class Earned:
         own = self.state_dict()
         checks.same_state(own, state, (), "evidence")
         checks.same_state(own["now"], state["now"], (), "evidence")
+        checks.same_state(own["worth"], state["worth"], (), "evidence")
         for name in ("sums", "progress"):
             if not isinstance(state[name], Tensor) or state[name].shape != own[name].shape:
                 raise StateError(f"the evidence state is damaged: {name} is {state[name]!r}. Take another checkpoint.")
@@ -196,6 +209,12 @@ class Earned:
         self.check(state)
         self._sums, self._progress = state["sums"].clone(), state["progress"].clone()
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
+        self._worth.load_state_dict(state["worth"])
+
+
+def _variance_gain(losses: Float[Tensor, " b"]) -> Float[Tensor, ""]:
+    """Variance reduction of drawing in proportion to the losses; 1 where one is negative."""
+    return torch.where((losses < 0).any(), 1.0, F.variance_gain(losses))
 
 
 def _averages(signals: Signals) -> Tensor:

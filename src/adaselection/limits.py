@@ -12,6 +12,7 @@ from adaselection.base import Policy
 from adaselection.errors import ArgumentError
 
 _WINDOW_ROWS = 2**18
+_JUDGED_ROWS, _JUDGED = 2**12, 8  # least rows of a window that a gate judges, and so many windows of a walk at most
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def window_batches(window: int | None, rows: int, size: int, policy: Policy) -> 
     Raises:
         ArgumentError: less than a batch would be chosen of a window.
     """
-    wanted = _WINDOW_ROWS if window is None else checks.count("window", window, 1)
+    wanted = _default_window(rows, policy) if window is None else checks.count("window", window, 1)
     if wanted >= rows or policy.own_count:
         return 0
     if policy.rate == 1:
@@ -80,6 +81,12 @@ def window_batches(window: int | None, rows: int, size: int, policy: Policy) -> 
             f"Pass at least window={least * size}, or None for a whole walk."
         )
     return max(least, wanted // size)
+
+
+def _default_window(rows: int, policy: Policy) -> int:
+    """A whole walk; an eighth of it or 4,096 instances for a policy with a gate, which then judges more often."""
+    parts = min(_JUDGED, rows // _JUDGED_ROWS) if policy.gated else 1
+    return min(_WINDOW_ROWS, math.ceil(rows / max(1, parts)))
 
 
 def check_policy(policy: object) -> None:

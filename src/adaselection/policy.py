@@ -123,6 +123,11 @@ class AdaSelection(Policy):
         return self._earned.weights if self._earned is not None and self._on_records else super().weights
 
     @property
+    def gated(self) -> bool:
+        """Whether the earned mixture judges the evidence of recorded losses."""
+        return self._earned is not None
+
+    @property
     def idle(self) -> bool:
         """The stop indicator of the earned mixture."""
         return self._earned is not None and self._earned.idle
@@ -142,10 +147,10 @@ class AdaSelection(Policy):
         return True if self._earned is None else self._earned.opens(signals, reduce)
 
     def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
-        """Choose from a window of recorded instances; the earned mixture keeps all that it trusts, whatever ``k``."""
+        """Choose from a window of recorded instances; of trusted ones the earned mixture keeps all, whatever ``k``."""
         if self._earned is None:
             return super().choose(signals, k, reduce=reduce)
-        chances = self._earned.chances(signals)
+        chances = self._earned.chances(signals, k)
         return self._through(lambda noise: (self._state, drawn(chances, noise)), signals)
 
     def observe(self, before: Signals, losses: Tensor) -> None:

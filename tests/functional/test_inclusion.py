@@ -90,31 +90,6 @@ def test_a_floor_bounds_the_weights(drawn: tuple[np.ndarray, np.ndarray], share:
 
 
 @given(masked(scaled=False), st.data())
-def test_forced_rows_are_sure_and_the_sum_stays(drawn: tuple[np.ndarray, np.ndarray], data: st.DataObject) -> None:
-    _, valid = drawn
-    k = drawable(data, valid)
-    chances = chances_of(data, len(valid), k, valid)
-    must = np.array(data.draw(st.lists(st.booleans(), min_size=len(valid), max_size=len(valid))), dtype=bool) & valid
-    got = double(F.forced(tensor(chances), tensor(must), k, tensor(valid)))
-    np.testing.assert_allclose(got, ref.forced(chances.tolist(), must.tolist(), k, valid.tolist()), rtol=1e-9)
-    assert got.sum() == pytest.approx(k, abs=1e-9)
-    if must.sum() <= k:
-        assert (got[must] == 1).all() or k == 0
-    else:
-        assert (got[~must] == 0).all()
-
-
-def test_forced_by_hand() -> None:
-    chances = torch.tensor([0.4, 0.8, 0.4, 0.4], dtype=torch.float64)
-    new = torch.tensor([True, False, False, False])
-    assert F.forced(chances, new, 2).tolist() == [1.0, pytest.approx(0.5), pytest.approx(0.25), pytest.approx(0.25)]
-    assert F.forced(chances, torch.zeros(4, dtype=torch.bool), 2).tolist() == pytest.approx([0.4, 0.8, 0.4, 0.4])
-    assert F.forced(chances, torch.ones(4, dtype=torch.bool), 2).tolist() == [0.5] * 4
-    unseen = torch.tensor([False, True, True, True])  # one that must come has no record, and so is not valid
-    assert F.forced(chances, new, 1, unseen).tolist() == [1, 0, 0, 0]
-
-
-@given(masked(scaled=False), st.data())
 def test_scaled_to_k(drawn: tuple[np.ndarray, np.ndarray], data: st.DataObject) -> None:
     chances, valid = np.clip(drawn[0], 0, 1), drawn[1]
     k = drawable(data, valid)
@@ -154,13 +129,6 @@ def test_unbiased_weights_estimate_the_plain_sum() -> None:
         found.append(float((weight * losses)[rows].sum()) / 8)
     error = np.std(found) / math.sqrt(len(found))
     assert abs(np.mean(found) - losses.mean().item()) < 5 * error
-
-
-@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=20), st.sampled_from([0.0, 0.5, 1.0]), st.data())
-def test_horvitz_thompson(chances: list[float], exponent: float, data: st.DataObject) -> None:
-    kept = sorted(data.draw(st.sets(st.integers(0, len(chances) - 1))))
-    got = F.horvitz_thompson(torch.tensor(chances, dtype=torch.float64), torch.tensor(kept).long(), exponent)
-    np.testing.assert_allclose(double(got), choice.sample_weights([chances[i] for i in kept], exponent), rtol=1e-9)
 
 
 @given(values())

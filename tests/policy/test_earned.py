@@ -15,6 +15,7 @@ from adaselection import AdaSelection, Signals, SingleMethod
 from adaselection.earned import Earned
 from adaselection.errors import StateError
 from adaselection.functional.evidence import two_classes
+from adaselection.worth import Worth
 
 SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
 Losses = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
@@ -119,9 +120,56 @@ def memorised(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
     return np.where(first(0.3, ids), own, clean(time, ids, visits))
 
 
+def forgotten(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """Others every time: most are known, a few are not, and all get better whatever is trained on."""
+    chance = np.random.default_rng((int(time * SIZE), *ids[:4].tolist())).exponential(size=len(ids))
+    return chance**2.5 * math.exp(-time / 6)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_crowd_that_is_learnt_is_never_taken_for_wrong(seed: int) -> None:
     assert "trusted" not in Stream(clean, seed=seed).run(20).members
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_that_hold_the_loss_and_are_learnt_are_drawn_more_often(seed: int) -> None:
+    stream = Stream(forgotten, seed=seed).run(3)
+    assert stream.members[0] == "uniform"  # nothing was visited twice by then
+    stream.run(9)
+    first_open = stream.members.index("hard")
+    assert first_open <= 5
+    assert stream.members[first_open:] == ["hard"] * (11 - first_open)
+    assert len(stream.left_out[-1]) == SIZE - PLACES
+    expected, _ = stream.policy.gains
+    assert 1.3 < expected < 1 / RATE  # half of the places are drawn evenly, and a chance is 1 at most
+
+
+@pytest.mark.parametrize("losses", [clean, wrong(0.05), wrong(0.3), hard], ids=["crowd", "few", "many", "hard"])
+def test_even_losses_and_those_that_stay_are_not_drawn_more_often(losses: Losses) -> None:
+    assert "hard" not in Stream(losses).run(12).members
+
+
+def test_the_hard_are_let_go_once_they_stay() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return (forgotten if time < 6 else wrong(0.3))(time, ids, visits)
+
+    members = Stream(losses).run(16).members
+    opened = members.index("hard")
+    assert "hard" not in members[opened + 8 :]
+
+
+def test_the_chances_of_the_hard_by_hand() -> None:
+    policy = Stream(forgotten).run(9).policy
+    assert policy.weights == {"uniform": 0, "trusted": 0, "hard": 1}
+    window = Signals(torch.tensor([0.0, 1.0, 1.0, 2.0]), ages=torch.ones(4))
+    found = policy.choose(window, 2).inclusion_probabilities
+    assert found is not None
+    assert found.tolist() == pytest.approx([0.25, 0.5, 0.5, 0.75])  # (2 / 4 + 2 * loss / 4) / 2
+    assert found.dtype == torch.float64
+
+
+def test_negative_losses_are_not_drawn_in_proportion() -> None:
+    assert "hard" not in Stream(lambda *given: forgotten(*given) - 0.01).run(12).members
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
@@ -250,10 +298,22 @@ def test_gains_by_hand() -> None:
     expected, seen = policy.gains
     assert expected == pytest.approx(1 / (0.7 + 0.05 * 0.3))  # all chosen are worth it, but for second looks
     assert seen is None  # nothing was trained on since
-    chosen = Signals(torch.tensor([0.1] * 7 + [4.0]), ages=torch.ones(8))
+    chosen = Signals(torch.tensor([0.1] * 140 + [4.0] * 3), ages=torch.ones(143))
     policy.observe(chosen, chosen.losses)
-    # 7 of the 8 chosen are worth it, and 7 of 10 at random
-    assert policy.gains == (pytest.approx(expected), pytest.approx((7 / 8) / (7 / 10)))
+    # 140 of the 143 chosen are worth it, and 140 of 200 at random: each suspect stands for twenty
+    assert policy.gains == (pytest.approx(expected), pytest.approx((140 / 143) / (140 / 200)))
+
+
+def test_gains_of_the_hard_by_hand() -> None:
+    stream = Stream(forgotten).run(6)
+    state = stream.policy.state_dict()
+    assert state["earned"]["worth"]["windows"] == stream.members.count("hard")
+    worth = Worth()
+    worth.expect(torch.tensor([0.25, 0.5, 0.5, 0.75]), torch.tensor([0.0, 1.0, 1.0, 2.0]))
+    worth.see(torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.75]))
+    expected, seen = worth.gains
+    assert expected == pytest.approx((0.5 + 0.5 + 1.5) / 2 / 1.0)
+    assert seen == pytest.approx(1.5 / ((1 / 0.5 + 2 / 0.75) / (1 / 0.5 + 1 / 0.75)))
 
 
 def test_idle_counts_windows_in_which_losses_did_not_fall() -> None:

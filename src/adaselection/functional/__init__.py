@@ -15,8 +15,6 @@ from adaselection.functional.evidence import (
 from adaselection.functional.gradients import cross_entropy_grad_norm, squared_error_grad_norm
 from adaselection.functional.inclusion import (
     effective_sample_size,
-    forced,
-    horvitz_thompson,
     mix,
     proportional_inclusion,
     scaled,
@@ -104,9 +102,7 @@ __all__ = [
     "early_stopping",
     "effective_sample_size",
     "fixed_share",
-    "forced",
     "grad_norm",
-    "horvitz_thompson",
     "importance",
     "inclusion_probabilities",
     "infobatch",

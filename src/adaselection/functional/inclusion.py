@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adaselection._shapes import Bool, Float, Int
-from adaselection.functional.draws import inclusion_probabilities, sample_weights
+from adaselection.functional.draws import inclusion_probabilities
 from adaselection.functional.selection import rank_rows
 
 
@@ -121,34 +121,6 @@ def with_floor(
     return (1 - share) * probabilities + share * uniform_inclusion(probabilities, k, valid)
 
 
-def forced(
-    probabilities: Float[Tensor, " b"],
-    must: Bool[Tensor, " b"],
-    k: int,
-    valid: Bool[Tensor, " b"] | None = None,
-) -> Float[Tensor, " b"]:
-    """Make some rows sure; the others share the places that are left, in proportion and capped at 1.
-
-    Reads the number of sure rows back to the host.
-
-    Args:
-        probabilities: shape ``[b]``.
-        must: rows that get probability 1, shape ``[b]``, valid or not. Where they are more than ``k``, they share the
-            ``k`` places evenly and no other row has a chance.
-        k: rows to draw.
-        valid: of the other rows, those that may be drawn, shape ``[b]``; all if None.
-
-    Returns:
-        Shape ``[b]``, summing to ``k``.
-    """
-    sure = int(must.sum())
-    if sure >= k:
-        return uniform_inclusion(probabilities, k, must)
-    others = ~must if valid is None else valid & ~must
-    rest = inclusion_probabilities(probabilities, k - sure, others)
-    return torch.where(must, 1.0, rest)
-
-
 def unbiased_weights(probabilities: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
     """Weights ``(sum_j p_j / n) / p_i`` over the n rows with a chance.
 
@@ -166,24 +138,6 @@ def unbiased_weights(probabilities: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
     possible = probabilities > 0
     mean = probabilities.sum() / possible.sum().clamp_min(1)
     return torch.where(possible, mean / torch.where(possible, probabilities, 1.0), 0.0)
-
-
-def horvitz_thompson(
-    probabilities: Float[Tensor, " b"], kept: Int[Tensor, " k"], exponent: float = 1.0
-) -> Float[Tensor, " k"]:
-    """Weights ``p^-exponent`` of the rows that were drawn, scaled to mean 1.
-
-    Args:
-        probabilities: of the whole window, shape ``[b]``.
-        kept: the rows drawn, shape ``[k]``.
-        exponent: 1 undoes the bias of the draw up to the scaling, 0 leaves it.
-
-    Returns:
-        Shape ``[k]``.
-
-    Source: Horvitz & Thompson 1952; the scaling is Hajek's.
-    """
-    return sample_weights(probabilities.take(kept), exponent)
 
 
 def effective_sample_size(weights: Float[Tensor, " k"]) -> Float[Tensor, ""]:

@@ -1,0 +1,55 @@
+"""What a choice was expected to be worth, and what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from adaselection._shapes import Float
+
+_NAMES = ("windows", "expected", "chosen", "chosen_worth", "stand_for", "stand_for_worth")
+
+
+class Worth:
+    """Worth of a chosen instance over one at random: expected when it is chosen, and seen when it is trained on."""
+
+    def __init__(self) -> None:
+        self._sums = dict.fromkeys(_NAMES, 0.0)
+
+    def expect(self, chances: Float[Tensor, " b"], worth: Float[Tensor, " b"]) -> None:
+        """Take one window's chances and what its instances are worth by the record, each of shape ``[b]``."""
+        chosen, anyone = float((chances * worth).sum() / chances.sum()), float(worth.mean())
+        self._sums["windows"] += 1
+        self._sums["expected"] += chosen / anyone if anyone > 0 else 1.0
+
+    def see(self, worth: Float[Tensor, " k"], chances: Float[Tensor, " k"]) -> None:
+        """Take what chosen instances turned out to be worth, and the chances that they had, each of shape ``[k]``.
+
+        Each stands for one over its chance of all instances (Horvitz and Thompson 1952).
+        """
+        for name, value in (
+            ("chosen", worth.new_ones(worth.shape)),
+            ("chosen_worth", worth),
+            ("stand_for", 1 / chances),
+            ("stand_for_worth", worth / chances),
+        ):
+            self._sums[name] += float(value.sum())
+
+    @property
+    def gains(self) -> tuple[float | None, float | None]:
+        """Expected, averaged over the windows, and seen; None where there is nothing to tell from."""
+        sums = self._sums
+        expected = sums["expected"] / sums["windows"] if sums["windows"] else None
+        if not sums["chosen"] or not sums["stand_for_worth"]:
+            return expected, None
+        seen = sums["chosen_worth"] / sums["chosen"] / (sums["stand_for_worth"] / sums["stand_for"])
+        return expected, seen
+
+    def state_dict(self) -> dict[str, float]:
+        """The sums."""
+        return dict(self._sums)
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from `state_dict`."""
+        self._sums = {name: float(state[name]) for name in _NAMES}
