@@ -54,6 +54,7 @@ class Earned:
         visits: least visits behind a decision.
         reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
         moves: share of visits at which the upper class stays, below which it is learnt.
+        left: mean loss as a share of that after the first walk, above which there is something left to learn.
     """
 
     def __init__(
@@ -69,12 +70,13 @@ class Earned:
         visits: int = 20,
         reduces: float = 2.0,
         moves: float = 0.2,
+        left: float = 0.02,
     ) -> None:
         self._rate = rate
         self._apart, self._stays, self._lost, self._learnt = apart, stays, lost, learnt
         self._least, self._audit, self._visits = least, audit, visits
-        self._reduces, self._moves = reduces, moves
-        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits", "reduces", "moves")
+        self._reduces, self._moves, self._left = reduces, moves, left
+        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits", "reduces", "moves", "left")
         self.settings = {"members": list(MEMBERS), **{name: getattr(self, f"_{name}") for name in names}}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
@@ -112,8 +114,8 @@ class Earned:
         now = self._now
         if not now["judged"]:
             now["level"] = mean
-        now["open"] = float(self._judge(apart, share, tau, sums))
         now["threshold"], now["mean"], now["judged"] = threshold, mean, 1.0
+        now["open"] = float(self._judge(apart, share, tau, sums))
         if visits:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         total = max(1.0, float(sums.visits))
@@ -141,6 +143,8 @@ class Earned:
     def _learnable(self, apart: float, tau: float, sums: Movement) -> bool:
         """Whether the loss is in few instances, which are learnt."""
         stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
+        if self._now["mean"] < self._left * self._now["level"]:
+            return False
         if self._now["open"] == _HARD:
             return tau > self._reduces / _SLACK and (stays < self._moves * _SLACK or not enough)
         few = tau > self._reduces and apart < self._apart
