@@ -158,6 +158,17 @@ def test_the_hard_are_let_go_once_they_stay() -> None:
     assert "hard" not in members[opened + 8 :]
 
 
+def test_the_hard_are_let_go_once_little_is_left_to_learn() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return forgotten(time, ids, visits) * (1 if time < 6 else 1e-3)
+
+    members = Stream(losses).run(16).members
+    opened = members.index("hard")
+    long = members.count("hard")
+    assert members[-1] == "uniform"
+    assert members[opened : opened + long] == ["hard"] * long  # at a stretch
+
+
 def test_the_chances_of_the_hard_by_hand() -> None:
     policy = Stream(forgotten).run(9).policy
     assert policy.weights == {"uniform": 0, "trusted": 0, "hard": 1}
@@ -344,6 +355,11 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"The gate shuts when fewer than {100 * default['lost']:g} % of these" in page
     assert default["audit"] == 1 / 20
     assert "one suspect in twenty" in page
+    assert f"by a factor `tau` above {default['reduces']:g}" in page
+    assert (
+        f"at fewer than {100 * default['moves']:g} % of the visits its instances are above the threshold again" in page
+    )
+    assert f"the mean loss is above {100 * default['left']:g} % of that after the first walk" in page
 
 
 EXPLICIT = {
