@@ -50,7 +50,8 @@ def spread_over_betas(task: TaskResults) -> Iterator[Part]:
     betas = drawn.mean(axis=1).std(axis=1, ddof=1)
     seeds = np.sqrt(drawn.var(axis=1, ddof=1).mean(axis=1)) if n > 1 else np.full_like(betas, np.nan)
     seeds[1:] *= np.sqrt(n / max(n - 1, 1))
-    words = f"standard deviation {betas[0]:.3g} over beta, {seeds[0]:.3g} over the seeds"
+    over_seeds = f"{seeds[0]:.3g}" if n > 1 else "unknown"
+    words = f"standard deviation {betas[0]:.3g} over beta, {over_seeds} over the seeds"
     yield Part(task.title, words, betas <= seeds, n)
 
 

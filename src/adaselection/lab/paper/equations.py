@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -29,12 +30,14 @@ class LogWeights:
     shares: Tensor
 
 
+@cache
 def losses_of_batches(batches: int, seed: int = 0) -> Tensor:
     """Draw losses that no training moves: exponential with mean 1, shape ``[batches, BATCH]``, float64."""
     source = torch.Generator().manual_seed(seed)
     return -torch.rand(batches, BATCH, generator=source, dtype=torch.float64).clamp_min(1e-12).log()
 
 
+@cache
 def log_weights(beta: float, batches: int = 1_000, seed: int = 0) -> LogWeights:
     """Let eq. 3 run over batches that differ by chance alone, with the candidates `METHODS` at rate `RATE`.
 
