@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import secrets
@@ -99,7 +100,8 @@ def _checked(path: Path) -> list[Record]:
         raise FileNotFoundError(f"no archive {path}: name a file that --pack wrote")
     records: dict[str, Record] = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        whole = io.BytesIO(gzip.decompress(path.read_bytes()))  # to its end, where its own check is
+        with tarfile.open(fileobj=whole, mode="r:") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isreg() and member.size <= _MOST_BYTES else None
                 if content is None:

@@ -16,7 +16,7 @@ from adaselection.lab.grid import Due, named, run_grid
 from adaselection.lab.live import RunView
 from adaselection.lab.options import DataDir, Folder, Jobs, Threads, flag, set_threads, words
 from adaselection.lab.paper.archive import merge, pack
-from adaselection.lab.paper.plan import TASKS
+from adaselection.lab.paper.plan import ROWS, TASKS
 from adaselection.lab.paper.runs import Estimate, Slice, estimates, paper_specs
 from adaselection.lab.store import RecordStore
 from adaselection.lab.wording import plural
@@ -32,6 +32,7 @@ class Paper:
 
     preset: Annotated[Literal["cpu", "paper"], flag("{cpu,paper}", "small networks for CPUs, or the paper's")] = "cpu"
     tasks: Annotated[str, flag("A,B", "comma-separated tasks of the paper")] = ",".join(TASKS)
+    rows: Annotated[str, flag("A,B", "comma-separated rows of the plan, see docs/paper.md; else all")] = ",".join(ROWS)
     seeds: Annotated[int | None, flag("N", "number of seeds, 0 to N - 1; else as many as a complete grid has")] = None
     jobs: Jobs = 1
     backend: Annotated[Literal["loky", "dask"], flag("{loky,dask}", "processes here, or a Dask cluster")] = "loky"
@@ -67,7 +68,7 @@ class Paper:
         set_threads(self.threads, self.jobs)
         part = Slice(1, 1) if self.slice is None else Slice.parse(self.slice)
         store = RecordStore(self.out)
-        specs = paper_specs(self.preset, words(self.tasks), self.seeds, data_dir=self.data_dir)
+        specs = paper_specs(self.preset, words(self.tasks), self.seeds, rows=words(self.rows), data_dir=self.data_dir)
         due = part.of(named(specs))
         records = store.read_all()[0]
         have = {record.run_id for record in records}

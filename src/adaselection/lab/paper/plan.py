@@ -179,9 +179,22 @@ def get_task(name: str) -> PaperTask:
     return lookup(TASKS, name, "task of the paper")
 
 
+def get_row(name: str) -> Row:
+    """Return a row by name.
+
+    Raises:
+        ValueError: There is none of that name; the message has the nearest.
+    """
+    return lookup(ROWS, name, "row")
+
+
 def cells(rows: Sequence[str] = tuple(ROWS)) -> tuple[Cell, ...]:
-    """Every cell of one task and seed, row by row."""
-    return tuple(Cell(name, rate) for name in rows for rate in ROWS[name].rates or (None,))
+    """Every cell of one task and seed, row by row.
+
+    Raises:
+        ValueError: An unknown row.
+    """
+    return tuple(Cell(name, rate) for name in rows for rate in get_row(name).rates or (None,))
 
 
 def task_of(config: Config) -> tuple[PaperTask, PresetName] | None:

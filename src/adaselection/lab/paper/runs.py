@@ -11,7 +11,7 @@ from statistics import fmean
 from adaselection.errors import ArgumentError
 from adaselection.lab.grid import Due
 from adaselection.lab.paper.budgets import budget_of
-from adaselection.lab.paper.plan import ROWS, TASKS, PresetName, cells, get_task
+from adaselection.lab.paper.plan import ROWS, TASKS, PresetName, cells, get_row, get_task
 from adaselection.lab.profile import measure
 from adaselection.lab.record import Record
 from adaselection.lab.spec import RunSpec
@@ -36,17 +36,19 @@ def paper_specs(
         preset: Of the grid.
         tasks: Of the paper.
         seeds: How many, from 0 on; None: as many as a complete grid has, which differs by task.
-        rows: Of the plan.
+        rows: Names of rows of the plan.
         data_dir: Looked in first for data files.
 
     Raises:
-        ValueError: An unknown task, or no seeds.
+        ValueError: An unknown task or row, or none, or no seeds.
         DataError: A task's data is missing or damaged.
     """
     if seeds is not None and seeds < 1:
         raise ArgumentError(f"--seeds {seeds} must be at least 1.")
     if not tasks:
         raise ArgumentError(f"--tasks names no task. There are: {', '.join(TASKS)}.")
+    if not rows:
+        raise ArgumentError(f"--rows names no row. There are: {', '.join(ROWS)}.")
     by_task = {}
     for name in tasks:
         task = get_task(name)
@@ -63,12 +65,12 @@ def paper_specs(
 
 def _seed_0(preset: PresetName, task: str, rows: Sequence[str], data_dir: Path | None) -> list[RunSpec]:
     """The runs of a task with seed 0, each once."""
-    lab = TASKS[task].labs[preset]
+    lab = get_task(task).labs[preset]
     base = RunSpec(lab.task, preset=lab.preset, method="full", data_dir=data_dir)
     size = len(base.get_task().load(base.get_preset(), LoadOptions(data_dir=data_dir)).train)
     found: dict[RunSpec, None] = {}
     for cell in cells(rows):
-        row = ROWS[cell.row]
+        row = get_row(cell.row)
         budget = budget_of(row.cost, base.get_preset(), size, cell.rate)
         rate = base.rate if cell.rate is None or row.arm == "uniform_budget" else cell.rate
         found[replace(base, method=row.arm, options=row.options, rate=rate, budget=budget)] = None
