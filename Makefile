@@ -2,6 +2,7 @@
 #   make demo        compare on real data (digits, bundled) and write demo_report.html
 #   make test        install what the tests need and run them all
 #   make test-core   the tests of the core, in an environment without the extras
+#   make soak        the long suites in full: a grid killed twenty times
 #   make lint        ruff, mypy and the import linter;  make format  lets ruff rewrite the files
 #   make clean       remove what the commands wrote;    make distclean  remove the environments too
 #
@@ -23,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 ARMS := full,uniform_budget,adaselection,uniform,big_loss,small_loss,grad_norm,adaboost,coreset_extremes,coreset_mean
 
-.PHONY: demo test test-core lint format clean distclean install
+.PHONY: demo test test-core soak lint format clean distclean install
 .DELETE_ON_ERROR:
 
 demo: .venv/.lab
@@ -36,6 +37,9 @@ test: .venv/.dev
 
 test-core: .venv-core/.test
 	@$(CORE)/python -m pytest -q -n $(JOBS)
+
+soak: .venv/.dev
+	@ADASELECTION_KILLS=20 $(BIN)/python -m pytest -q tests/lab/test_grid_kills.py
 
 install: .venv/.dev
 

@@ -26,6 +26,8 @@ FLAGS = {
     "inspect": {"--help", "--folder", "--top", "--output", "--data-dir"},
     "holdout": {"--help", "--preset", "--regime", "--label-noise", "--split", "--seed", "--seeds", "--model"}
     | {"--epochs", "--learning-rate", "--folds", "--data-dir", "--threads", "--out"},
+    "paper": {"--help", "--preset", "--tasks", "--rows", "--seeds", "--jobs", "--backend", "--scheduler", "--slice"}
+    | {"--minutes", "--pack", "--merge", "--data-dir", "--threads", "--out"},
 }
 
 

@@ -1,28 +1,39 @@
 """Real processes on one folder: killed at any moment, and side by side."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from adaselection.lab.cli import main
+from adaselection.lab.paper import plan
 from adaselection.lab.store import RecordStore
+from lab import paper_grid
 from lab.smoke import SHORT, SOURCE, compare
 
 WORDS = ["--seeds", "5", "--arms", "full,uniform_budget,adaselection,big_loss"]
 RUNS = 20
+COMPARE = ["compare", "digits", *SHORT, *WORDS]
+PAPER = ["paper", *paper_grid.WORDS]
+KILLS = int(os.environ.get("ADASELECTION_KILLS", "3"))  # of the paper's grid; `make soak` asks for 20
 
 # One clean process that imports everything once and forks a child for each command, so that kills cost little.
 FORKS = """
 import os, random, signal, sys, time
 from pathlib import Path
 from adaselection.lab.cli import main
+from lab.paper_grid import use_tiny
 import adaselection.lab.grid, adaselection.lab.live, adaselection.lab.tables, scipy.stats, sklearn.datasets
 
 def start(out, log, words):
     child = os.fork()
     if child == 0:
         os.dup2(os.open(log, os.O_CREAT | os.O_WRONLY), 1)
-        os._exit(main(["compare", "digits", *words, "--out", str(out)]))
+        if words[0] == "paper":
+            use_tiny()
+        os._exit(main([*words, "--out", str(out)]))
     return child
 
 def code(child):
@@ -51,9 +62,12 @@ print(*map(code, children))
 """
 
 
+PATHS = [str(SOURCE), str(Path(__file__).resolve().parents[1])]
+
+
 def python(code, *words):
     found = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n{FORKS}{code}", *map(str, words)],
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {PATHS!r}\n{FORKS}{code}", *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +92,7 @@ def repeatable(out):
 
 def test_a_grid_that_is_killed_again_and_again_ends_as_if_nobody_had(tmp_path, undisturbed):
     out = tmp_path / "killed"
-    *kills, last = python(KILL, out, 4, *SHORT, *WORDS)
+    *kills, last = python(KILL, out, 4, *COMPARE)
     assert last == "0"
     counts = [tuple(map(int, line.split())) for line in kills]
     assert all(code == -9 for *_, code in counts)
@@ -90,9 +104,24 @@ def test_a_grid_that_is_killed_again_and_again_ends_as_if_nobody_had(tmp_path, u
     assert log.count("(had its record)") == counts[-1][1]
 
 
+def test_the_papers_grid_that_is_killed_ends_as_if_nobody_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "TASKS", {"bike": paper_grid.TINY})
+    assert main([*PAPER, "--out", str(tmp_path / "whole")]) == 0
+    out = tmp_path / "killed"
+    *kills, last = python(KILL, out, KILLS, *PAPER)
+    assert last == "0"
+    counts = [tuple(map(int, line.split())) for line in kills]
+    assert len(counts) == KILLS
+    assert all(code == -9 and before < after for before, after, code in counts)
+    assert repeatable(out) == repeatable(tmp_path / "whole")
+    assert len(repeatable(out)) == 2 * paper_grid.RUNS
+    said = (tmp_path / "killed.last.log").read_text().splitlines()[0]
+    assert said.startswith(f"{2 * paper_grid.RUNS} runs, {counts[-1][1]} of them have their record.")
+
+
 def test_processes_that_share_a_folder_neither_repeat_nor_lose_a_run(tmp_path, undisturbed):
     out = tmp_path / "shared"
-    assert python(SHARE, out, *SHORT, *WORDS) == ["0 0"]
+    assert python(SHARE, out, *COMPARE) == ["0 0"]
     assert repeatable(out) == undisturbed
     logs = [(tmp_path / f"shared.{place}.log").read_text() for place in range(2)]
     tables = [log.partition("digits (smoke preset)")[2] for log in logs]

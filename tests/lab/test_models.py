@@ -6,14 +6,19 @@ from torch import nn
 
 from adaselection.lab.models import MODELS, build_model
 from adaselection.lab.models.resnet import ResNet
+from adaselection.lab.models.transformer import transformer
 
 SHAPES = {
     "mlp": (4,),
     "mlp_small": (4,),
     "convnet": (1, 28, 28),
     "resnet8": (3, 32, 32),
+    "resnet8_narrow": (3, 32, 32),
     "resnet18": (3, 32, 32),
+    "transformer": (35,),
+    "transformer_small": (35,),
 }
+TEXT = ("transformer", "transformer_small")
 
 
 def multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> int:
@@ -39,8 +44,9 @@ def test_every_model_is_tested():
 @pytest.mark.parametrize("name", MODELS)
 def test_logits_have_one_row_a_sample_and_gradients_reach_every_parameter(name):
     model = build_model(name, SHAPES[name], 7)
-    logits = model(torch.randn(3, *SHAPES[name]))
-    assert logits.shape == (3, 7)
+    inputs = torch.randint(7, (3, *SHAPES[name])) if name in TEXT else torch.randn(3, *SHAPES[name])
+    logits = model(inputs)
+    assert logits.shape == ((3, *SHAPES[name], 7) if name in TEXT else (3, 7))
     logits.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
@@ -57,6 +63,13 @@ def test_a_picture_model_refuses_a_regression(name):
         build_model(name, SHAPES[name], None)
 
 
+def test_a_language_model_refuses_a_regression_and_heads_that_do_not_share_out_its_width():
+    with pytest.raises(ValueError, match="transformer is a language model"):
+        build_model("transformer", (35,), None)
+    with pytest.raises(ValueError, match="3 heads cannot share out a width of 64"):
+        transformer((35,), 7, width=64, heads=3, layers=1)
+
+
 def test_weights_come_from_the_global_generator():
     def first_weights(seed: int) -> torch.Tensor:
         with torch.random.fork_rng():
@@ -68,7 +81,8 @@ def test_weights_come_from_the_global_generator():
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "millions"), [("resnet8", 78_042, 12.5), ("resnet18", 11_173_962, 555.4)]
+    ("name", "parameters", "millions"),
+    [("resnet8", 78_042, 12.5), ("resnet8_narrow", 19_954, 3.2), ("resnet18", 11_173_962, 555.4)],
 )
 def test_the_residual_networks_have_the_published_size(name, parameters, millions):
     model = build_model(name, (3, 32, 32), 10)

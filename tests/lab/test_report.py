@@ -245,4 +245,9 @@ def test_nothing_to_draw_is_none():
 
 def test_the_templates_lie_in_the_package():
     folder = Path(plots.__file__).parent / "templates"
-    assert {path.name for path in folder.iterdir()} == {"report.html.j2", "report.css", "inspect.html.j2"}
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html.j2",
+        "report.css",
+        "inspect.html.j2",
+        "paper.html.j2",
+    }

@@ -1,13 +1,10 @@
 """The tasks: what they load, how they split, what they measure."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from adaselection.lab import data
 from adaselection.lab.formats import BIKE_COLUMNS
 from adaselection.lab.models import MODELS
 from adaselection.lab.tasks import (
@@ -26,8 +23,6 @@ from lab.stand_ins import no_files
 
 __all__ = ["no_files"]  # a fixture
 
-REAL_FOLDER = os.environ.get(data.FOLDER_VARIABLE)
-
 
 # Every task
 
@@ -42,7 +37,7 @@ def test_a_task_trains_and_is_evaluated(task, no_files):
     loader = DataLoader(parts.train, batch_size=preset.batch_size, collate_fn=ArrayDataset.collate)
     inputs, targets = next(iter(loader))
     losses = task.loss()(model(inputs), targets)
-    assert inputs.dtype == torch.float32
+    assert inputs.dtype == (torch.int64 if task.kind == "language" else torch.float32)
     assert losses.shape == (preset.batch_size,)
     losses.mean().backward()
     result = task.evaluate(model, parts.test)
@@ -58,7 +53,7 @@ def test_a_held_out_part_is_taken_from_training_and_hides_the_test_set(task, no_
     other_seed = task.load(preset, LoadOptions(seed=3, hold_out=True))
     assert len(parts.train) + len(parts.validation) == len(whole)
     assert len(parts.validation) / len(whole) == pytest.approx(
-        0.1 if task.name in ("mnist", "cifar10") else 0.2, abs=0.01
+        0.2 if task.kind == "regression" or task.name == "digits" else 0.1, abs=0.01
     )
     assert len(parts.test) == 0
     assert torch.equal(parts.validation.inputs, other_seed.validation.inputs)
@@ -71,7 +66,7 @@ def test_a_held_out_part_is_taken_from_training_and_hides_the_test_set(task, no_
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_presets_are_complete_and_paper_means_the_papers_optimiser(task):
-    assert list(task.presets) == ["paper", "cpu", "smoke"]
+    assert [name for name in task.presets if name != "brief"] == ["paper", "cpu", "smoke"]
     assert all(preset.model in MODELS for preset in task.presets.values())
     paper = task.presets["paper"]
     assert (paper.learning_rate, paper.momentum, paper.schedule, paper.score_mode) == (
@@ -82,6 +77,8 @@ def test_presets_are_complete_and_paper_means_the_papers_optimiser(task):
     )
     assert paper.batch_size == (128 if task.kind == "classification" else 100)
     assert paper.train_size is None
+    if brief := task.presets.get("brief"):
+        assert (brief.momentum, brief.schedule, brief.score_mode) == (0.9, "constant", "train")
 
 
 @pytest.mark.parametrize("name", [task.name for task in TASKS.values() if task.kind == "classification"])
@@ -97,6 +94,13 @@ def test_label_noise_is_in_what_trains_and_nowhere_else(name, no_files):
         task.load(task.presets["smoke"], LoadOptions()).test.targets,
     )
     assert clean.fingerprint == noisy.fingerprint
+
+
+def test_text_refuses_label_noise_and_other_regimes(no_files):
+    with pytest.raises(ValueError, match="wikitext2 is text and has no labels"):
+        TASKS["wikitext2"].load(TASKS["wikitext2"].presets["smoke"], LoadOptions(label_noise=0.1))
+    with pytest.raises(ValueError, match="wikitext2 has no regime duplicated"):
+        TASKS["wikitext2"].load(TASKS["wikitext2"].presets["smoke"], LoadOptions(regime="duplicated"))
 
 
 @pytest.mark.parametrize("name", [task.name for task in TASKS.values() if task.kind == "regression"])
@@ -200,13 +204,16 @@ def test_bike_is_standardised_by_its_training_rows_alone(no_files):
     assert not torch.equal(after.validation.inputs, parts.validation.inputs)
 
 
-@pytest.mark.skipif(not REAL_FOLDER, reason=f"needs the real data laid out in ${data.FOLDER_VARIABLE}")
 @pytest.mark.parametrize(
     ("name", "train", "test", "shape"),
     [
-        ("mnist", 60_000, 10_000, (1, 28, 28)),
-        ("cifar10", 50_000, 10_000, (3, 32, 32)),
-        ("bike", 585, 146, (33,)),
+        pytest.param(*row, marks=pytest.mark.needs_data(file), id=row[0])
+        for file, *row in (
+            ("mnist.npz", "mnist", 60_000, 10_000, (1, 28, 28)),
+            ("cifar10.npz", "cifar10", 50_000, 10_000, (3, 32, 32)),
+            ("cifar100.npz", "cifar100", 50_000, 10_000, (3, 32, 32)),
+            ("bike/day.csv", "bike", 585, 146, (33,)),
+        )
     ],
 )
 def test_the_real_sets_have_their_size_and_scale(name, train, test, shape):
@@ -217,7 +224,7 @@ def test_the_real_sets_have_their_size_and_scale(name, train, test, shape):
     assert inputs.mean().abs() < 0.2
     assert inputs.std() == pytest.approx(1, abs=0.2)
     if TASKS[name].kind == "classification":
-        assert torch.bincount(parts.train.targets).shape == (10,)
+        assert torch.bincount(parts.train.targets).shape == (100 if name == "cifar100" else 10,)
         assert targets.dtype == torch.int64
 
 

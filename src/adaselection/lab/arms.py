@@ -59,8 +59,8 @@ class Arm:
     anneal: float = 0.0
 
 
-def _single(method: str) -> Build:
-    return lambda rate, seed, options: SingleMethod(method, rate, seed=seed)
+def _single(method: str, **fixed: Any) -> Build:
+    return lambda rate, seed, options: SingleMethod(method, rate, seed=seed, **fixed)
 
 
 def _mixture(**fixed: Any) -> Build:
@@ -116,6 +116,7 @@ def arms() -> dict[str, Arm]:
             _mixture(replicate="paper"),
             True,
         ),
+        Arm("adaboost_paper", "alone: eq. 1 as printed, losses clamped below 1", _single("adaboost", adaboost="clamp")),
     ]
     rows += _recorded()
     rows += [Arm(name, f"alone: {method_info(name).summary}", _single(name)) for name in methods() if name != "uniform"]

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from adaselection.lab.summary import OPPONENT, Row
+from adaselection.lab.summary import OPPONENT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Shown", "mark_beyond", "shown_range"]
+__all__ = ["Drawn", "Shown", "mark_beyond", "shown_range"]
 
 Shown = tuple[float, float] | None
 _FAR = 3.0  # spreads from the median, and times that the range would grow
 _MARGIN = 0.06
 
 
-def shown_range(rows: Sequence[Row]) -> Shown:
+@runtime_checkable
+class Drawn(Protocol):
+    """What is drawn at one place: mean and spread of the metric, how many runs collapsed, and of which arm."""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the metric."""
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation."""
+
+    @property
+    def collapsed(self) -> int:
+        """Number of runs that collapsed."""
+
+    @property
+    def arm(self) -> str:
+        """Name of the arm."""
+
+
+def shown_range(rows: Sequence[Drawn]) -> Shown:
     """Return the range that an axis shows, or None where it shows everything.
 
     Out of the range are rows with collapsed runs, and rows further than three spreads from the median of the others
@@ -70,7 +91,7 @@ def mark_beyond(axes: Axes, shown: Shown, value: float, place: float, *, across:
     axes.annotate(f"{value:.3g}", (x, y), shift, textcoords="offset points", fontsize=8, ha=along, va=up)
 
 
-def _ends(rows: Sequence[Row]) -> tuple[float, float]:
+def _ends(rows: Sequence[Drawn]) -> tuple[float, float]:
     """The lowest and the highest end of the error bars."""
     lows = [(row.mean or 0.0) - (row.sd or 0.0) for row in rows]
     highs = [(row.mean or 0.0) + (row.sd or 0.0) for row in rows]

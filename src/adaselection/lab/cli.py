@@ -13,8 +13,9 @@ from adaselection.errors import AdaSelectionError
 from adaselection.lab.commands import Compare, Methods, Profile, Report, Run, Tasks, Tune
 from adaselection.lab.holding import Holdout
 from adaselection.lab.inspecting import Inspect
+from adaselection.lab.paper.command import Paper
 
-Command = Tasks | Methods | Run | Compare | Tune | Report | Profile | Inspect | Holdout
+Command = Tasks | Methods | Run | Compare | Tune | Report | Profile | Inspect | Holdout | Paper
 _ABOUT = "Train on the samples that are worth a gradient, and measure in seconds and accuracy whether that paid."
 
 

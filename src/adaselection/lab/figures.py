@@ -26,7 +26,7 @@ class Figure:
 
     def inline(self, page_id: str) -> str:
         """Return the SVG for a page of many: named for screen readers, its ids led by `page_id`, so that none clash."""
-        svg = re.sub(r'(?<=[ (])(id="|xlink:href="#|url\(#)(?=[^<>]*>)', rf"\1{page_id}-", self.svg)
+        svg = re.sub(r'(?<=[ ("])(id="|xlink:href="#|url\(#)(?=[^<>]*>)', rf"\1{page_id}-", self.svg)
         return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.title)}" ', 1)
 
 

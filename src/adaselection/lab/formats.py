@@ -28,8 +28,10 @@ __all__ = [
     "read_bike_csv",
     "read_bike_zip",
     "read_cifar10_archive",
+    "read_cifar100_archive",
     "read_mnist_idx",
     "read_npz",
+    "read_svhn_mat",
 ]
 
 Arrays = dict[str, NDArray[Any]]
@@ -82,23 +84,39 @@ def read_cifar10_archive(paths: Sequence[Path]) -> Arrays:
         FormatError: A batch is missing or is something else.
     """
     wanted = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
-    with tarfile.open(paths[0], "r:gz") as archive:
+    return _cifar_archive(paths[0], wanted, b"labels")
+
+
+def read_cifar100_archive(paths: Sequence[Path]) -> Arrays:
+    """Read ``cifar-100-python.tar.gz``: one training and one test batch, pickled; the 100 fine labels.
+
+    Returns:
+        As `read_cifar10_archive`.
+
+    Raises:
+        FormatError: A batch is missing or is something else.
+    """
+    return _cifar_archive(paths[0], {"train": ["train"], "test": ["test"]}, b"fine_labels")
+
+
+def _cifar_archive(path: Path, wanted: Mapping[str, Sequence[str]], labels: bytes) -> Arrays:
+    with tarfile.open(path, "r:gz") as archive:
         members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
         arrays: Arrays = {}
         for split, names in wanted.items():
             if missing := [name for name in names if name not in members]:
                 raise FormatError(f"the archive lacks {', '.join(missing)}")
-            batches = [_cifar_batch(archive.extractfile(members[name])) for name in names]
+            batches = [_cifar_batch(archive.extractfile(members[name]), labels) for name in names]
             arrays[f"x_{split}"] = np.concatenate([images for images, _ in batches])
-            arrays[f"y_{split}"] = np.concatenate([labels for _, labels in batches])
+            arrays[f"y_{split}"] = np.concatenate([classes for _, classes in batches])
     return arrays
 
 
-def _cifar_batch(file: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _cifar_batch(file: Any, labels: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Read one batch: rows of 3,072 bytes, all red pixels first, and a list of labels."""
     batch = _ArrayUnpickler(file, encoding="bytes").load()
     images = np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(images), np.asarray(batch[b"labels"], dtype=np.uint8)
+    return np.ascontiguousarray(images), np.asarray(batch[labels], dtype=np.uint8)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -163,3 +181,31 @@ def _bike_days(text: str) -> Arrays:
     if missing := [name for name in BIKE_COLUMNS if not rows or name not in rows[0]]:
         raise FormatError(f"the table lacks the columns {', '.join(missing)}")
     return {"days": np.array([[float(row[name]) for name in BIKE_COLUMNS] for row in rows], dtype=np.float64)}
+
+
+def read_svhn_mat(paths: Sequence[Path]) -> Arrays:
+    """Read the cropped digits: ``train_32x32.mat`` and ``test_32x32.mat``, of Matlab, with the digit 0 labelled 10.
+
+    Returns:
+        ``x_train``, ``x_test`` uint8 ``[n, 32, 32, 3]`` and ``y_train``, ``y_test`` uint8 ``[n]``, the digits 0 to 9.
+
+    Raises:
+        FormatError: A file lacks ``X`` or ``y``, or they do not go together.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    arrays: Arrays = {}
+    for split, path in zip(("train", "test"), paths, strict=True):
+        try:
+            stored = loadmat(path, variable_names=["X", "y"])
+        except (MatReadError, NotImplementedError) as error:  # the latter: a newer format, which is another file
+            raise FormatError(f"{path.name}: {error}") from error
+        if missing := [name for name in ("X", "y") if name not in stored]:
+            raise FormatError(f"{path.name} lacks {', '.join(missing)}")
+        images, labels = stored["X"], stored["y"].reshape(-1)
+        if images.ndim != 4 or images.shape[3] != len(labels) or not ((labels >= 1) & (labels <= 10)).all():
+            raise FormatError(f"{path.name}: X {list(images.shape)} and y {list(labels.shape)} are no cropped digits")
+        arrays[f"x_{split}"] = np.ascontiguousarray(images.transpose(3, 0, 1, 2))
+        arrays[f"y_{split}"] = (labels % 10).astype(np.uint8)
+    return arrays

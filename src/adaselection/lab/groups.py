@@ -47,7 +47,8 @@ class Group:
 def groups() -> dict[str, Group]:
     """Every group by name: five that share out the arms, and two that join some of them."""
     rows = list(arms().values())
-    alone = {arm.name for arm in rows if arm.name.removeprefix("recorded_") in methods("recorded")}
+    single = methods("recorded")
+    alone = {arm.name for arm in rows if arm.name.removeprefix("recorded_").removesuffix("_paper") in single}
     mixing = {arm.name for arm in rows if arm.build is not None and arm.name != "uniform_rate"} - alone
     fresh, recorded = "chosen by a scoring pass over each batch", "chosen by the losses that training saw last"
     kinds = (

@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 
 import adaselection
+from adaselection.errors import ArgumentError
 from adaselection.lab.record import Environment
 
+DEVICE_VARIABLE = "ADASELECTION_DEVICE"
 QUIET = 0.15  # cores busy with other processes, below which seconds count as measured alone
 
 
@@ -32,6 +34,22 @@ class Watch:
         return max(0.0, (now - machine) - (_own_seconds() - own)) / elapsed
 
 
+def device() -> torch.device:
+    """Where runs train: ``$ADASELECTION_DEVICE``, such as ``cuda``; the CPU where it is not set.
+
+    Raises:
+        ArgumentError: The variable names no device that is here.
+    """
+    name = os.environ.get(DEVICE_VARIABLE) or "cpu"
+    try:
+        found = torch.device(name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ArgumentError(f"${DEVICE_VARIABLE} is {name!r}, which cannot be used here: {reason}") from error
+    return found
+
+
 def environment(busy: float | None, *, alone: bool) -> Environment:
     """Describe the machine.
 
@@ -47,7 +65,7 @@ def environment(busy: float | None, *, alone: bool) -> Environment:
         cpu=_cpu_name(),
         cores=os.cpu_count() or 1,
         threads=torch.get_num_threads(),
-        device="cpu",
+        device=str(device()),
         host=platform.node(),
         exclusive=alone and (busy is None or busy < QUIET),
         others_busy=None if busy is None else round(busy, 3),

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from adaselection import AdaSelection, ModelScorer
+from adaselection.lab.machine import device
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.tasks import ArrayDataset, LoadOptions
 
@@ -88,24 +89,24 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
         spec: Task, preset and data folder; the rest is not used.
         repeats: Batches of each part.
     """
-    task, preset = spec.get_task(), spec.get_preset()
+    task, preset, where = spec.get_task(), spec.get_preset(), device()
     splits = task.load(preset, LoadOptions(data_dir=spec.data_dir))
     rows = len(splits.train)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        model, loss = task.build(preset, splits).train(), task.loss()
+        model, loss = task.build(preset, splits).train().to(where), task.loss()
         loader: DataLoader[Batch] = DataLoader(
             splits.train, batch_size=min(preset.batch_size, rows), shuffle=True, collate_fn=ArrayDataset.collate
         )
         scorer = ModelScorer(model, loss, score_mode=preset.score_mode)
         policy = AdaSelection(rate=0.3)
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-        clock = Clock()
+        clock = Clock(where)
         batches = _endless(loader)
         for turn in range(repeats + _WARM):
             clock.on = turn >= _WARM
             with clock("load"):
-                inputs, targets = next(batches)
+                inputs, targets = (part.to(where) for part in next(batches))
             with clock("forward"):
                 signals = scorer((inputs, targets))
             with clock("select"):
@@ -125,10 +126,11 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
 
 
 class Clock:
-    """Seconds of several parts, one entry each time."""
+    """Seconds of several parts, one entry each time; on an accelerator, until it is done with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: torch.device | None = None) -> None:
         self.on = True
+        self._where = where
         self.times: dict[str, list[float]] = {}
 
     @contextmanager
@@ -136,6 +138,8 @@ class Clock:
         """Time what is inside, if the clock is on."""
         start = time.perf_counter()
         yield
+        if self._where is not None and self._where.type != "cpu":
+            torch.accelerator.synchronize(self._where)
         if self.on:
             self.times.setdefault(part, []).append(time.perf_counter() - start)
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adaselection.lab import wording
 from adaselection.lab.figures import figures
@@ -19,7 +19,10 @@ from adaselection.lab.tasks import setting_in_words
 from adaselection.lab.tuning import Tuned, tuning
 from adaselection.lab.verdict import outcome, verdict
 
-__all__ = ["render_report", "write_report"]
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["environments", "readable", "render_report", "template", "write_html", "write_report"]
 
 _TAGS = {"better": "Beat uniform", "same": "Tie", "worse": "Lost to uniform", "unknown": "Not known yet"}
 _NAN = "none: a run diverged"
@@ -39,15 +42,7 @@ def write_report(folder: str | Path, output: str | Path) -> Path:
         FileNotFoundError: If `folder` is missing.
         StoreError: If the file cannot be written.
     """
-    store, path = RecordStore(folder, writable=False), Path(output)
-    records, damages = store.read_all()
-    html = render_report(records, [Damage(_relative(d.path, store.folder), d.reason) for d in damages])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(path.parent, error) from error
-    write_atomically(path, html)
-    return path
+    return write_html(output, render_report(*readable(RecordStore(folder, writable=False))))
 
 
 def render_report(records: Sequence[Record], damages: Sequence[Damage] = ()) -> str:
@@ -57,6 +52,22 @@ def render_report(records: Sequence[Record], damages: Sequence[Damage] = ()) -> 
         records: Any records, tuning runs among them.
         damages: Files to name as unreadable.
     """
+    results = [record for record in records if record.config.split == "test"]
+    days = sorted({record.finished[:10] for record in records})
+    return template("report.html.j2").render(
+        studies=[_study(study, place) for place, study in enumerate(summarise(records))],
+        results=len(results),
+        tasks=len({record.config.task for record in results}),
+        days=days,
+        tuned=[_tuned(entry) for entry in tuning(records)],
+        environments=environments(records),
+        damages=damages,
+        plural=wording.plural,
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """Return one of the lab's page templates: everything is escaped, and `tight` keeps numbers with their units."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -64,18 +75,28 @@ def render_report(records: Sequence[Record], damages: Sequence[Damage] = ()) -> 
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["tight"] = _tight
-    results = [record for record in records if record.config.split == "test"]
-    days = sorted({record.finished[:10] for record in records})
-    return environment.get_template("report.html.j2").render(
-        studies=[_study(study, place) for place, study in enumerate(summarise(records))],
-        results=len(results),
-        tasks=len({record.config.task for record in results}),
-        days=days,
-        tuned=[_tuned(entry) for entry in tuning(records)],
-        environments=_environments(records),
-        damages=damages,
-        plural=wording.plural,
-    )
+    return environment.get_template(name)
+
+
+def write_html(output: str | Path, html: str) -> Path:
+    """Write a page, whole or not at all; its folder is created where missing.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    path = Path(output)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(path.parent, error) from error
+    write_atomically(path, html)
+    return path
+
+
+def readable(store: RecordStore) -> tuple[list[Record], list[Damage]]:
+    """Read a store; the paths of damaged files are those below its folder."""
+    records, damages = store.read_all()
+    return records, [Damage(_relative(d.path, store.folder), d.reason) for d in damages]
 
 
 def _study(study: Study, place: int) -> dict[str, Any]:
@@ -155,7 +176,7 @@ def _tuned(entry: Tuned) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _environments(records: Iterable[Record]) -> list[dict[str, Any]]:
+def environments(records: Iterable[Record]) -> list[dict[str, Any]]:
     """One entry a kind of machine and set of versions, most runs first."""
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in records:

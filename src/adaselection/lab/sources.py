@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from adaselection.lab import formats
+from adaselection.lab import formats, wikitext
 
 __all__ = ["SOURCES", "Layout", "Source"]
 
@@ -92,6 +92,57 @@ _CIFAR10 = Source(
     },
 )
 
+_CIFAR100 = Source(
+    name="cifar100",
+    title="CIFAR-100",
+    arrays=_CIFAR10.arrays,
+    orders={
+        "shuffled-0": {
+            "x_train": "dc09693f0e3efd52a738387ef2f510f936fad85309bdb6bf7be0da0173fe7520",
+            "y_train": "cbf4030b1377441436d0dbafd850e207d16c73ee15701ec75b125c084108f0a2",
+            "x_test": "2bb1a17579f39763eb122c904deff6deb62fe5fee54c25c8a55ab3a4ebe6e8d7",
+            "y_test": "c694b6d5bb4959aea86a8229d789910afcf27ac6cf7c50155ffb015476e9ddfb",
+        },
+    },
+    layouts=(
+        Layout(files=("cifar100.npz",), read=formats.read_npz),
+        Layout(
+            files=("cifar-100-python.tar.gz",),
+            read=formats.read_cifar100_archive,
+            urls=("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
+            sha256=("85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",),
+        ),
+    ),
+    rows={
+        "train": "640c97a4012a8aebfcaf57fd82a33dd43b37d2e397a02cb9b0a3d89e6d6d936d",
+        "test": "a6a97df7b61bc7420bc44268696e8963d33129bc050978f2a63d8fe3420989fa",
+    },
+)
+
+_SVHN_FILES = ("train_32x32.mat", "test_32x32.mat")
+_SVHN = Source(
+    name="svhn",
+    title="SVHN (cropped digits)",
+    arrays={
+        "x_train": ("uint8", (73257, 32, 32, 3)),
+        "y_train": ("uint8", (73257,)),
+        "x_test": ("uint8", (26032, 32, 32, 3)),
+        "y_test": ("uint8", (26032,)),
+    },
+    orders={},  # known by the hashes of the published files
+    layouts=(
+        Layout(
+            files=_SVHN_FILES,
+            read=formats.read_svhn_mat,
+            urls=tuple(f"http://ufldl.stanford.edu/housenumbers/{name}" for name in _SVHN_FILES),
+            sha256=(
+                "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+                "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+            ),
+        ),
+    ),
+)
+
 _MNIST_FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
@@ -150,5 +201,28 @@ _BIKE = Source(
     ),
 )
 
-SOURCES = MappingProxyType({source.name: source for source in (_CIFAR10, _MNIST, _BIKE)})
+_WIKITEXT2 = Source(
+    name="wikitext2",
+    title="WikiText-2",
+    arrays={name: ("uint16", (tokens,)) for name, tokens in (("train", 2088628), ("valid", 217646), ("test", 245569))},
+    orders={
+        "official": {
+            "train": "daba7b1d6225854c22ef1d1fb6a4b7e7bf520ce6722131c8bfa3769016cbde8d",
+            "valid": "5fa4b1873a8e3de9ab54c0f0a4621465f82c070c528722628ac5cffa97b436eb",
+            "test": "1e53ed8ea3a6a70672d62d571c418be8cd1a2954e2b91f12d8c9cd649e5f0663",
+        }
+    },
+    layouts=(
+        Layout(files=("wikitext2.npz",), read=formats.read_npz),
+        Layout(files=wikitext.WIKITEXT_FILES, read=wikitext.read_wikitext_files),
+        Layout(
+            files=("wikitext-2-v1.zip",),
+            read=wikitext.read_wikitext_zip,
+            urls=("https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip",),
+            sha256=("92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",),
+        ),
+    ),
+)
+
+SOURCES = MappingProxyType({source.name: source for source in (_CIFAR10, _CIFAR100, _SVHN, _MNIST, _BIKE, _WIKITEXT2)})
 """Every data set that comes as files, by name."""

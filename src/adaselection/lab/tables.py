@@ -111,12 +111,17 @@ def readme_block(records: Iterable[Record], task: str) -> str:
 
 def measured_with(study: Study) -> str:
     """Return hardware, versions and seeds of a study in one line."""
+    return where_measured(study.records)
+
+
+def where_measured(records: Sequence[Record]) -> str:
+    """Return hardware, versions and seeds of runs in one line."""
     where = dict.fromkeys(
         f"{e.cpu} ({wording.plural(e.cores, 'core')}, {wording.plural(e.threads, 'thread')}), device {e.device}, "
         f"Python {e.python}, torch {e.torch}, adaselection {e.adaselection}"
-        for e in (record.environment for record in study.records)
+        for e in (record.environment for record in records)
     )
-    seeds = sorted({record.config.seed for record in study.records})
+    seeds = sorted({record.config.seed for record in records})
     return f"{'; '.join(where)}; seeds {', '.join(map(str, seeds))}"
 
 

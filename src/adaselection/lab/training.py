@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 from adaselection import RecordedLoader, RecordedReport, Report, SelectiveLoader
 from adaselection.errors import NonFiniteLossError
 from adaselection.functional import kept_per_batch
-from adaselection.lab.machine import Watch, environment
+from adaselection.lab.machine import Watch, device, environment
 from adaselection.lab.record import Record
 from adaselection.lab.recording import OffTheClock, record_of, recorded_trace
 from adaselection.lab.spec import FULL_STEP, RunSpec
@@ -70,6 +71,8 @@ class Trainer:
         shown = 0.0
         try:
             for step, loss in enumerate(self._batches(), start=1):
+                if loss.device.type != "cpu":
+                    torch.accelerator.synchronize()  # what the step has started is charged to it
                 with self._off_the_clock():
                     value = loss.item()
                     if not math.isfinite(value):
@@ -146,7 +149,8 @@ def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True, ke
     hold_out = spec.split == "validation"
     splits = task.load(preset, spec.load_options())
     started, watch = datetime.now(UTC), Watch()
-    with torch.random.fork_rng(devices=[]):
+    where = device()
+    with torch.random.fork_rng(devices=[] if where.type == "cpu" else [where.index or 0], device_type=_kind(where)):
         torch.manual_seed(spec.seed)
         trainer = _trainer(spec, preset, splits)
         with warnings.catch_warnings():  # a short last batch cannot keep the very rate; the counts say what was kept
@@ -173,7 +177,8 @@ def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True, ke
 
 def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
     """Model, loader, optimizer and a schedule fitted to the budget."""
-    model = spec.get_task().build(preset, splits)
+    where = device()
+    model = spec.get_task().build(preset, splits).to(where)
     loss = spec.get_task().loss()
     order = torch.Generator().manual_seed(spec.seed)
     inner = DataLoader(
@@ -181,7 +186,7 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
         batch_size=preset.batch_size,
         shuffle=True,
         generator=order,
-        collate_fn=ArrayDataset.collate,
+        collate_fn=ArrayDataset.collate if where.type == "cpu" else partial(_placed, where),
     )
     trace = Trace()
     loader = wrapped(inner, spec, splits, model, loss, trace)
@@ -198,6 +203,17 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
     )
     allowed = spec.effective_budget * FULL_STEP * len(splits.train) * preset.epochs + 1e-6
     return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace, allowed)
+
+
+def _placed(where: torch.device, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Move a batch to the model's device."""
+    inputs, targets = ArrayDataset.collate(batch)
+    return inputs.to(where), targets.to(where)
+
+
+def _kind(where: torch.device) -> str:
+    """The type of device whose random state a run leaves alone; any will do for one on the CPU."""
+    return "cuda" if where.type == "cpu" else where.type
 
 
 def affordable_steps(loader: SelectiveLoader | RecordedLoader, rows: int, epochs: int, budget: float) -> int:

@@ -11,6 +11,7 @@ from torch import nn
 from adaselection.lab.models.convnet import convnet
 from adaselection.lab.models.mlp import mlp
 from adaselection.lab.models.resnet import resnet
+from adaselection.lab.models.transformer import transformer
 from adaselection.lab.naming import lookup
 
 __all__ = ["MODELS", "Builder", "build_model"]
@@ -23,7 +24,10 @@ _ROWS: dict[str, Builder] = {
     "mlp_small": partial(mlp, widths=(64, 64)),
     "convnet": convnet,
     "resnet8": partial(resnet, widths=(16, 32, 64), depths=(1, 1, 1)),  # 12.5 M multiply-adds for 3 x 32 x 32
+    "resnet8_narrow": partial(resnet, widths=(8, 16, 32), depths=(1, 1, 1)),  # 3.2 M
     "resnet18": partial(resnet, widths=(64, 128, 256, 512), depths=(2, 2, 2, 2)),  # 556 M
+    "transformer": partial(transformer, width=200, heads=2, layers=2, dropout=0.2),
+    "transformer_small": partial(transformer, width=64, heads=2, layers=2),
 }
 MODELS = MappingProxyType(_ROWS)
 """Every network, by the name that presets use."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from adaselection.lab.naming import lookup
-from adaselection.lab.tasks import bike, cifar10, digits, mnist, regression
+from adaselection.lab.tasks import bike, cifar10, cifar100, digits, mnist, regression, svhn, wikitext2
 from adaselection.lab.tasks.arrays import ArrayDataset
 from adaselection.lab.tasks.base import Evaluation, LoadOptions, Metric, Preset, Splits, Task
 from adaselection.lab.tasks.regimes import REGIMES, Regime, setting_in_words
@@ -32,8 +32,11 @@ TASKS = MappingProxyType(
             digits.TASK,
             mnist.TASK,
             cifar10.TASK,
+            cifar100.TASK,
+            svhn.TASK,
             regression.TASK,
             bike.TASK,
+            wikitext2.TASK,
         )
     }
 )

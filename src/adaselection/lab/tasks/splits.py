@@ -118,7 +118,7 @@ def classification_splits(
     clean = labels[kept]
     noisy = replace_labels(clean, options.label_noise, classes, options.seed)
     late = options.regime == "noise_switch"
-    test_rows = 0 if options.hold_out else len(test[1])
+    test_rows = 0 if options.hold_out else min(len(test[1]), preset.test_size or len(test[1]))
     return Splits(
         train=ArrayDataset(
             inputs[kept[places]],

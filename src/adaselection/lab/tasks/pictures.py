@@ -1,0 +1,72 @@
+"""What the tasks on colour pictures of 32 x 32 have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adaselection.lab.data import LoadedArrays
+from adaselection.lab.tasks.arrays import Normalize
+from adaselection.lab.tasks.base import LoadOptions, Preset, Splits
+from adaselection.lab.tasks.splits import classification_splits
+
+__all__ = ["BRIEF", "HELD_OUT_SHARE", "PAPER", "picture_splits"]
+
+HELD_OUT_SHARE = 0.1
+PAPER = Preset(
+    model="resnet18",
+    epochs=30,
+    batch_size=128,
+    learning_rate=0.01,
+    schedule="constant",
+    augment=True,
+    score_mode="train",
+)
+"""Table 2 of the paper; what it leaves out is in `adaselection.lab.paper.assumptions`."""
+BRIEF = Preset(
+    model="resnet8_narrow",
+    epochs=4,
+    batch_size=50,
+    learning_rate=0.05,
+    schedule="constant",
+    train_size=5_000,
+    test_size=5_000,
+    score_mode="train",
+)
+"""The paper's protocol, small enough for the many runs of its grid on a CPU."""
+
+
+def picture_splits(
+    loaded: LoadedArrays, preset: Preset, options: LoadOptions, *, classes: int, normalize: Normalize
+) -> Splits:
+    """Take pictures as uint8 ``[n, 3, 32, 32]`` (batches: float32) and classes as int64 ``[n]``.
+
+    Args:
+        loaded: The arrays ``x_train``, ``x_test`` uint8 ``[n, 32, 32, 3]`` and ``y_train``, ``y_test`` ``[n]``.
+        preset: Says how many rows to take, and whether to augment.
+        options: Of the run.
+        classes: How many classes there are.
+        normalize: With mean and spread of the training set.
+
+    Returns:
+        The parts.
+    """
+    values, size = loaded.values, preset.train_size
+    return classification_splits(
+        (_channels_first(values["x_train"][:size]), torch.from_numpy(values["y_train"][:size]).long()),
+        (_channels_first(values["x_test"]), torch.from_numpy(values["y_test"]).long()),
+        preset,
+        options,
+        classes=classes,
+        held_out_share=HELD_OUT_SHARE,
+        normalize=normalize,
+        fingerprint=loaded.fingerprint,
+    )
+
+
+def _channels_first(images: NDArray[Any]) -> Tensor:
+    """Turn ``[n, h, w, c]`` into ``[n, c, h, w]``."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
