@@ -101,7 +101,8 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
         scorer = ModelScorer(model, loss, score_mode=preset.score_mode)
         policy = AdaSelection(rate=0.3)
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-        clock = Clock(where)
+        clock = Clock()
+        clock.where = where
         batches = _endless(loader)
         for turn in range(repeats + _WARM):
             clock.on = turn >= _WARM
@@ -128,9 +129,9 @@ def measure(spec: RunSpec, repeats: int = 15) -> Profile:
 class Clock:
     """Seconds of several parts, one entry each time; on an accelerator, until it is done with them."""
 
-    def __init__(self, where: torch.device | None = None) -> None:
+    def __init__(self) -> None:
         self.on = True
-        self._where = where
+        self.where = torch.device("cpu")
         self.times: dict[str, list[float]] = {}
 
     @contextmanager
@@ -138,8 +139,8 @@ class Clock:
         """Time what is inside, if the clock is on."""
         start = time.perf_counter()
         yield
-        if self._where is not None and self._where.type != "cpu":
-            torch.accelerator.synchronize(self._where)
+        if self.where.type != "cpu":
+            torch.accelerator.synchronize(self.where)
         if self.on:
             self.times.setdefault(part, []).append(time.perf_counter() - start)
 
