@@ -16,6 +16,7 @@ from adaselection.lab.grid import Due, named, run_grid
 from adaselection.lab.live import RunView
 from adaselection.lab.options import DataDir, Folder, Jobs, Threads, flag, set_threads, words
 from adaselection.lab.paper.archive import merge, pack
+from adaselection.lab.paper.page import write_page
 from adaselection.lab.paper.plan import ROWS, TASKS
 from adaselection.lab.paper.runs import Estimate, Slice, estimates, paper_specs
 from adaselection.lab.store import RecordStore
@@ -41,15 +42,18 @@ class Paper:
     minutes: Annotated[float | None, flag("M", "start no run that would not be done in time")] = None
     pack: Annotated[Path | None, flag("FILE", "run nothing; write all records of --out into one .tar.gz")] = None
     merge: Annotated[Path | None, flag("FILE", "run nothing; add the records of such a file to --out")] = None
+    report: Annotated[Path | None, flag("FILE", "run nothing; write one HTML page about the records of --out")] = None
     data_dir: DataDir = None
     threads: Threads = None
     out: Folder = Path("runs/paper")
 
     def do(self, console: Console) -> None:
-        """Do the runs, or pack or merge their records."""
-        if self.pack is not None and self.merge is not None:
-            raise ArgumentError("--pack and --merge: one at a time.")
-        if self.pack is not None:
+        """Do the runs, pack or merge their records, or write the page about them."""
+        if sum(wish is not None for wish in (self.pack, self.merge, self.report)) > 1:
+            raise ArgumentError("--pack, --merge and --report: one at a time.")
+        if self.report is not None:
+            console.print(Text(f"{write_page(RecordStore(self.out, writable=False), self.report)}"), soft_wrap=True)
+        elif self.pack is not None:
             count = pack(RecordStore(self.out, writable=False), self.pack)
             console.print(Text(f"{self.pack}: {plural(count, 'record')}"), soft_wrap=True)
         elif self.merge is not None:
