@@ -26,7 +26,6 @@ both = pytest.mark.parametrize("make", LOADERS.values(), ids=LOADERS)
         ({}, 12, [4, 4, 4]),
         ({"accumulate_grad_batches": 3}, 6, [4, 4, 4]),  # three batches, and the one that is left
         ({"limit_train_batches": 3}, 9, [3, 3, 3]),
-        ({"max_steps": 6}, 6, [4, 2]),
         ({"max_epochs": -1, "max_steps": 9}, 9, [4, 4, 1]),
         ({"accumulate_grad_batches": 2, "max_steps": 3}, 3, [4, 2]),
         ({"fast_dev_run": 2}, 2, [2]),
