@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent
 LAB_NEEDS = ("tyro", "rich", "scipy", "sklearn", "matplotlib", "jinja2", "joblib")
 HAS_LAB = all(find_spec(name) for name in LAB_NEEDS)
+FRAMEWORKS = {"lightning": ("lightning", "tensorboard")}  # by a word in the names of the files that need them
 
 hypothesis.settings.register_profile("work", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -27,9 +28,13 @@ _LAB = (ROOT / "tests" / "lab", ROOT / "src" / "adaselection" / "lab")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave the lab out of a suite that runs without its extra."""
+    """Leave the lab, and the integrations, out of a suite that runs without their extras."""
     if not HAS_LAB and any(collection_path.is_relative_to(folder) for folder in _LAB):
         return True
+    if collection_path.parent.name == "integrations":
+        wanted = [needs for word, needs in FRAMEWORKS.items() if word in collection_path.stem]
+        if not all(find_spec(name) for needs in wanted for name in needs):
+            return True
     return None
 
 

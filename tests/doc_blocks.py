@@ -5,11 +5,14 @@ snippets take for granted (``PRELUDE``). A block that must not be run carries a 
 
     <!-- no-run: needs a process group -->
     ```python
+
+A page whose first line is ``<!-- needs: lightning -->`` belongs to an extra, and is read where that is installed.
 """
 
 import re
 import shlex
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 PRELUDE = """
@@ -28,6 +31,7 @@ losses = torch.rand(16, generator=_rows)
 
 _FENCE = r"(?P<before>[^\n]*\n\s*)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$"
 _BLOCK = re.compile(_FENCE, re.MULTILINE | re.DOTALL)
+_NEEDS = re.compile(r"<!-- needs: (?P<names>[\w, ]+) -->\n")
 _NO_RUN = re.compile(r"<!--\s*no-run:(?P<reason>.*?)-->")
 
 
@@ -45,6 +49,12 @@ class Block:
     def name(self) -> str:
         """``README.md:12``, as an editor would jump to it."""
         return f"{self.path.name}:{self.line}"
+
+
+def can_run(path: Path) -> bool:
+    """Whether all that a page says it needs is installed."""
+    needs = _NEEDS.match(path.read_text(encoding="utf-8"))
+    return needs is None or all(find_spec(name.strip()) for name in needs["names"].split(","))
 
 
 def read_blocks(path: Path, *languages: str) -> list[Block]:

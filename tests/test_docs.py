@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from adaselection import registry
-from doc_blocks import commands, read_blocks, run_blocks
+from doc_blocks import can_run, commands, read_blocks, run_blocks
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if can_run(path))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -37,6 +37,15 @@ def test_blocks_share_a_namespace_in_order_and_errors_name_the_line(tmp_path: Pa
         run_blocks(blocks)
     assert failure.traceback[-1].lineno + 1 == 13
     assert run_blocks(blocks[:1])["a"] == 1
+
+
+def test_a_page_of_an_extra_says_what_it_needs(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    for needs, there in (("torch", True), ("torch, no_such_package", False)):
+        page.write_text(f"<!-- needs: {needs} -->\n# Page\n")
+        assert can_run(page) is there
+    page.write_text("# Page\n")
+    assert can_run(page)
 
 
 def test_a_block_is_left_out_for_a_stated_reason_only(tmp_path: Path) -> None:

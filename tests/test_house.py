@@ -48,7 +48,7 @@ PUBLIC = frozenset(
 )
 
 # What torch itself loads, and jaxtyping, which gives the shapes their meaning where it is installed.
-ALLOWED = frozenset({"torch", "torchgen", "numpy", "typing_extensions", "adaselection", "jaxtyping"})
+ALLOWED = frozenset({"torch", "torchgen", "numpy", "tqdm", "typing_extensions", "adaselection", "jaxtyping"})
 
 
 def third_party(code: str) -> set[str]:

@@ -16,7 +16,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from adaselection.errors import ShardingError
+from adaselection.errors import ShardingError, StateError
 
 _UNSHARDED = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler)
 
@@ -24,6 +24,25 @@ _UNSHARDED = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRan
 def world_size() -> int:
     """Number of processes in the process group; 1 without one."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process in the process group; 0 without one."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def refuse_state_of_another(process: int) -> None:
+    """Refuse a loader's state that another process saved: its rows are those of the other's shard.
+
+    Raises:
+        StateError: the state is not that of this process.
+    """
+    if process != rank():
+        raise StateError(
+            f"the loader state is that of process {process}, and this is process {rank()}, which trains on other rows. "
+            "Save the loader's state_dict() of every process, and load each where it was saved. Under Lightning "
+            "adaselection.integrations.lightning.AdaSelectionCallback does this."
+        )
 
 
 def mean(values: Tensor) -> Tensor:

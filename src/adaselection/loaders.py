@@ -15,7 +15,7 @@ from adaselection.base import Policy
 from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
 from adaselection.errors import ArgumentError, EmptyLoaderError, LossShapeError
-from adaselection.incoming import Sizes
+from adaselection.incoming import full_batch
 from adaselection.incoming import incoming_sizes as sizes_of
 from adaselection.losses import LossFn
 from adaselection.meter import Meter, Report
@@ -99,7 +99,7 @@ class SelectiveLoader:
         plan = Plan(
             sizes=sizes,
             rate=policy.rate,
-            batch_size=_batch_size(batch_size, sizes),
+            batch_size=full_batch(batch_size, sizes),
             surplus=checks.one_of("surplus", surplus, ("drop", "carry", "flush")),
             update=checks.one_of("update", update, ("accumulate", "every_batch")),
             window=checks.count("window", window, 1),
@@ -125,6 +125,11 @@ class SelectiveLoader:
     def dataset(self) -> Any:
         """The data set of the loader inside, or None."""
         return getattr(self._passes.loader, "dataset", None)
+
+    @property
+    def sampler(self) -> Any:
+        """The sampler of the loader inside, or None; frameworks tell it which epoch comes."""
+        return getattr(self._passes.loader, "sampler", None)
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the sampler inside which epoch comes, as `torch.utils.data.DistributedSampler` needs it."""
@@ -202,18 +207,27 @@ class SelectiveLoader:
 
         Save it with the model, the optimizer and torch's random state. Tensors, numbers, strings, lists and dicts only.
         """
-        return {"version": STATE_VERSION, "settings": self._settings(), **self._passes.state_dict()}
+        own = {"version": STATE_VERSION, "settings": self._settings(), "process": distributed.rank()}
+        return own | self._passes.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the next pass starts after the batch handed out last.
 
         Raises:
-            StateError: the state is of another version, policy or loader set-up. The loader is then as it was.
+            StateError: the state is of another version, policy, set-up or process. The loader is then as it was.
         """
         own, first = self.state_dict(), ("version", "settings")
         checks.same_state({key: own[key] for key in first}, state, first, "loader")
         checks.same_state(own, state, (), "loader")
+        distributed.refuse_state_of_another(state["process"])
         self._passes.load_state_dict(state)
+
+    def end_pass(self) -> None:
+        """After `load_state_dict`, let the next pass begin anew instead of going on with the one that was saved.
+
+        For loops that leave a pass before it ends, as frameworks do that count batches.
+        """
+        self._passes.leave()
 
     def _settings(self) -> dict[str, Any]:
         """What must be the same for a state to fit."""
@@ -231,10 +245,3 @@ class SelectiveLoader:
                 "processes": distributed.world_size(),
             }
         )
-
-
-def _batch_size(given: int | None, sizes: Sizes | None) -> int | None:
-    """Rows of a full batch: as given, or those of the largest incoming batch."""
-    if given is not None:
-        return checks.count("batch_size", given, 1)
-    return sizes.largest if sizes else None

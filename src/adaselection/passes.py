@@ -44,6 +44,7 @@ class Passes:
         self.weights: Tensor | None = None
         self.scores: Tensor | None = None
         self._resuming = False
+        self._incoming: Iterator[Batch] = iter(())
 
     def lengths(self) -> Iterator[int]:
         """Batches of the pass that runs or comes next, the one after, and so on."""
@@ -51,31 +52,54 @@ class Passes:
         return self.plan.passes(*(place.opening if place.active else (len(self.waiting), place.windows)))
 
     def start(self) -> Iterator[Batch]:
-        """Start a pass, or go on with the one of a loaded state."""
+        """Start a pass, or go on with the one of a loaded state; its first batch is loaded when it is asked for."""
         distributed.refuse_unsharded(self.loader)
+        place = self.place
+        if not self._resuming:
+            self._complete()
+            if self.plan.surplus != "carry":
+                self.waiting.clear()
+            place.begin(len(self.waiting))
+        place.serial += 1
+        return self._run(place.serial)
+
+    def leave(self) -> None:
+        """Let the next pass begin anew instead of going on with that of a loaded state."""
+        if self._resuming:
+            self._open()
+
+    def _complete(self) -> None:
+        """Take in what was left of a pass after its last batch, where the loop counted and did not ask for more."""
+        place = self.place
+        if self.plan.rate < 1 and self.plan.sizes and place.position and place.yielded == next(self.lengths()):
+            while incoming := self._next_window(self._incoming):
+                self._take_in(incoming)
+            place.end()
+
+    def _open(self) -> None:
+        """Open the loader for the pass that starts, or for what is left of the one of a loaded state."""
         place = self.place
         source = self.cheap.source(self.loader) if self.cheap else self.loader
         if self.cheap:
             self.cheap.begin(self.loader, place.position if self._resuming else None)
-        if self._resuming:
+        if self._resuming and place.start:
             if self.plan.update == "accumulate" and len(self.waiting) >= (self.plan.batch_size or 1):
                 self._shape_waiting()
             rest = () if place.exhausted else replay.resumed(source, place.start, place.position)
-            iterator: Iterator[Batch] = iter(rest)
-            self._resuming = False
+            self._incoming = iter(rest)
         else:
-            place.active = False
-            if self.plan.surplus != "carry":
-                self.waiting.clear()
-            place.begin(len(self.waiting), replay.snapshot(self.loader))
-            iterator = iter(source)
-        place.serial += 1
-        return self._run(iterator, place.serial)
+            place.start = replay.snapshot(self.loader)
+            self._incoming = iter(source)
+        self._resuming = False
 
-    def _run(self, iterator: Iterator[Batch], serial: int) -> Iterator[Batch]:
+    def _run(self, serial: int) -> Iterator[Batch]:
         """The batches of one pass."""
+        if serial != self.place.serial:  # since it was made, a state was loaded or a newer pass made
+            yield from self.start()
+            return
+        self._open()
         yield from self._full_batches(serial)  # those of the last window that a killed run did not come to
-        while incoming := self._next_window(iterator):
+        while incoming := self._next_window(self._incoming):
             if self.plan.rate == 1:
                 self.meter.count(loaded=tree.length(incoming[0]))
                 yield from self._hand_out(incoming[0], serial)
@@ -196,6 +220,7 @@ class Passes:
         self.plan = replace(self.plan, batch_size=int(state["batch_size"]) or None)
         self.weights = self.scores = None
         self._resuming = self.place.active
+        self.place.serial += 1
         replay.set_generators(self.loader, state["generators"])
         if replay.is_stateful(self.loader):
             self.loader.load_state_dict(state["inner"])  # type: ignore[attr-defined]

@@ -34,10 +34,10 @@ class Place:
     start: dict[str, Any] = field(default_factory=dict)
     serial: int = 0
 
-    def begin(self, waiting: int, start: dict[str, Any]) -> None:
-        """A pass begins with this many rows waiting."""
+    def begin(self, waiting: int) -> None:
+        """A pass begins with this many rows waiting; ``start`` is known when the loader is opened."""
         self.active, self.exhausted, self.position, self.yielded = True, False, 0, 0
-        self.opening, self.start = [waiting, self.windows], start
+        self.opening, self.start = [waiting, self.windows], {}
 
     def end(self) -> None:
         """The pass is over."""

@@ -185,6 +185,13 @@ class RecordedLoader:
         """Go on from `state_dict`; the next pass starts after the batch recorded last.
 
         Raises:
-            StateError: the state is of another version, policy or loader set-up. The loader is then as it was.
+            StateError: the state is of another version, policy, set-up or process. The loader is then as it was.
         """
         self._passes.load_state_dict(state)
+
+    def end_pass(self) -> None:
+        """After `load_state_dict`, let the next pass begin anew instead of going on with the one that was saved.
+
+        For loops that leave a pass before it ends, as frameworks do that count batches.
+        """
+        self._passes.leave()

@@ -77,8 +77,15 @@ class RecordedPasses:
         self._serial += 1
         return self._run(self._serial)
 
+    def leave(self) -> None:
+        """Let the next pass begin anew instead of going on with that of a loaded state."""
+        self._resumed = False
+
     def _run(self, serial: int) -> Iterator[Batch]:
         """The batches of one pass."""
+        if serial != self._serial:  # since it was made, a state was loaded or a newer pass made
+            yield from self.start()
+            return
         meter = self.recorder.meter
         while self.given < self.planned:
             self.recorder.check()
@@ -116,6 +123,7 @@ class RecordedPasses:
         return {
             "version": STATE_VERSION,
             "settings": self._settings(),
+            "process": distributed.rank(),
             "given": max(0, self.given - len(back)),
             "length": self.planned,
             "walks": self.walks.state_dict(back),
@@ -133,6 +141,7 @@ class RecordedPasses:
         """
         own = self.state_dict()
         checks.same_state(own, state, ("version", "settings"), "loader")
+        distributed.refuse_state_of_another(state["process"])
         parts: dict[str, Any] = {"chooser": self.chooser, "policy": self.policy, "records": self.recorder.records}
         try:
             given, length = int(state["given"]), int(state["length"])

@@ -207,7 +207,7 @@ def test_loaders_out_of_order_are_refused_and_the_state_waits() -> None:
     resumed.load(saved[0])
     for _ in range(2):  # asked again, it does not start from the beginning instead
         with pytest.raises(ReplayError, match="in_order=True"):
-            iter(resumed.loader)
+            next(iter(resumed.loader))
 
 
 def test_between_passes_and_at_the_end_of_one() -> None:

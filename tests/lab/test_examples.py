@@ -19,5 +19,7 @@ def test_the_recorded_loop_prints_both_accuracies_and_the_report() -> None:
     assert done.stderr == ""
 
 
-def test_every_example_is_run_here() -> None:
-    assert [path.name for path in sorted(EXAMPLES.glob("*.py"))] == ["recorded_loop.py"]
+def test_every_example_is_run_by_a_test() -> None:
+    tests = {path: path.read_text(encoding="utf-8") for path in EXAMPLES.parent.joinpath("tests").rglob("test_*.py")}
+    for example in EXAMPLES.glob("*.py"):
+        assert any(f'"{example.name}"' in text for text in tests.values()), example.name
