@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaselection import checks, distributed, replay
+from adaselection import agreement, checks, distributed, replay
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
@@ -22,10 +22,10 @@ from adaselection.meter import Meter, Report
 from adaselection.passes import Passes
 from adaselection.plan import Plan, Surplus, Update
 from adaselection.scoring import ModelScorer, ScoreFn, ScoreMode
-from adaselection.selecting import Selector, Watch, check_parts
+from adaselection.selecting import Scope, Selector, Watch, check_parts
 from adaselection.tree import Batch
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class SelectiveLoader:
@@ -54,6 +54,8 @@ class SelectiveLoader:
         cheap: ways to score for less than a plain forward pass, as `CheapScores`; they are watched: call `observe` or
             `reduce` with the losses of each batch. Where the policy needs no scores, it is left aside.
         on_select: called as ``on_select(signals, selection)`` after each selection, to see what was chosen and why.
+        scope: with several processes, ``"local"``: each chooses from its own batch; or ``"global"``: all choose from
+            the joined batch, as one process would, and every one trains on as many of the rows chosen.
 
     Raises:
         ArgumentError: an argument that cannot work.
@@ -80,6 +82,7 @@ class SelectiveLoader:
         weighted: bool = False,
         cheap: CheapScores | None = None,
         on_select: Watch | None = None,
+        scope: Scope = "local",
     ) -> None:
         check_parts(loader, policy, weighted, cheap)
         distributed.refuse_unsharded(loader)
@@ -108,7 +111,8 @@ class SelectiveLoader:
         self._declared, self._cheap = plan.batch_size, cheap
         scored = cheap is not None and policy.needs and policy.rate < 1
         cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
-        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply))
+        checks.one_of("scope", scope, ("local", "global"))
+        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, scope))
         if sizes is not None and surplus == "drop" and not len(self):
             warnings.warn(
                 "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
@@ -211,8 +215,9 @@ class SelectiveLoader:
             StateError: the state is of another version, policy or loader set-up. The loader is then as it was.
         """
         own, first = self.state_dict(), ("version", "settings")
-        checks.same_state({key: own[key] for key in first}, state, first, "loader")
-        checks.same_state(own, state, (), "loader")
+        checks.same_state({key: own[key] for key in first}, state, first[:1], "loader")
+        agreement.same_world(state)
+        checks.same_state(own, state, first, "loader")
         self._passes.load_state_dict(state)
 
     def _settings(self) -> dict[str, Any]:
@@ -229,6 +234,7 @@ class SelectiveLoader:
                 "incoming_rows": sizes.total(int) if sizes else None,
                 "stateful": replay.is_stateful(self._passes.loader),
                 "processes": distributed.world_size(),
+                "scope": self._passes.selector.scope,
             }
         )
 

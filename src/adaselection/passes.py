@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
-from adaselection import checks, distributed, replay, tree
+from adaselection import agreement, checks, dealing, distributed, replay, tree
 from adaselection.accumulate import Accumulator
 from adaselection.errors import AdaSelectionError, EmptyLoaderError, LossShapeError
 from adaselection.place import Place
@@ -53,6 +54,8 @@ class Passes:
     def start(self) -> Iterator[Batch]:
         """Start a pass, or go on with the one of a loaded state."""
         distributed.refuse_unsharded(self.loader)
+        if distributed.world_size() > 1:
+            self._agree_to_start()
         place = self.place
         source = self.cheap.source(self.loader) if self.cheap else self.loader
         if self.cheap:
@@ -108,9 +111,34 @@ class Passes:
         wanted = 1 if self.plan.rate == 1 else self.plan.window
         with self.meter.phase("load"):
             incoming = list(itertools.islice(iterator, wanted))
+        if self.plan.rate < 1 and distributed.world_size() > 1:
+            self._agree_on(incoming)
         self.place.position += len(incoming)
         self.place.exhausted = len(incoming) < wanted
         return incoming
+
+    def _agree_to_start(self) -> None:
+        """Refuse processes that begin a pass differently."""
+        plan, place, policy = self.plan, self.place, self.selector.policy
+        numbers = {
+            "incoming batches": plan.sizes.windows if plan.sizes else -1,
+            "incoming rows": plan.sizes.total(int) if plan.sizes else -1,
+            "passes ended": place.passes,
+            "batches used of a pass to go on with": place.position if self._resuming else 0,
+            "rows that wait": len(self.waiting) if self._resuming or plan.surplus == "carry" else 0,
+        }
+        arguments = zlib.crc32(repr((plan, self.selector.scope)).encode())
+        digest = agreement.policy_digest(policy, self.selector.joint)
+        agreement.same_start(numbers, {"arguments of the loader": arguments, "policies": digest})
+
+    def _agree_on(self, incoming: list[Batch]) -> None:
+        """Refuse a window that the processes cannot choose from together; one without batches is the end of all."""
+        rows = sum(map(tree.length, incoming))
+        structure = dealing.signature(incoming[0]) if incoming and self.selector.joint else 0
+        # a sampler that is split was seen before; of a stream only its rows can tell
+        unseen = self.place.position == 0 and replay.is_stream(self.loader)
+        content = dealing.fingerprint(incoming[0]) if unseen and incoming else None
+        agreement.same_window(self.place.position // self.plan.window + 1, rows, structure, content)
 
     def _take_in(self, incoming: list[Batch]) -> None:
         """Select from one window; its kept rows wait."""
@@ -172,6 +200,7 @@ class Passes:
         cheap = {"cheap": self.cheap.state_dict()} if self.cheap else {}
         return {
             **cheap,
+            "rank": distributed.rank(),
             "policy": self.selector.policy.state_dict(),
             "meter": self.meter.state_dict(),
             "place": self.place.state_dict(),
@@ -189,6 +218,7 @@ class Passes:
         """
         for name, part in (("meter", self.meter), ("place", self.place), ("waiting", self.waiting)):
             checks.same_state(part.state_dict(), state[name], (), name)
+        agreement.same_process(state, replay.is_stateful(self.loader) or bool(state["waiting"]["rows"]))
         self._load_parts(state)
         self.meter.load_state_dict(state["meter"])
         self.place.load_state_dict(state["place"])
