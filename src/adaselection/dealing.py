@@ -92,8 +92,8 @@ def exchange(rows: Batch, chosen: Int[Tensor, " t"]) -> tuple[Batch, Int[Tensor,
     got = _sent([_at(leaf, chosen[going] // world) for leaf in tree.leaves(rows)], out, back)
     kept = [_at(leaf, chosen[staying] // world) for leaf in tree.leaves(rows)]
     order = torch.cat((staying, coming)).argsort()
-    leaves = [_at(_joined(one, other), order) for one, other in zip(kept, got, strict=True)]
-    return tree.with_leaves(rows, leaves), mine
+    parts = tree.with_leaves(rows, [_joined(one, other) for one, other in zip(kept, got, strict=True)])
+    return tree.take(parts, order), mine
 
 
 def signature(rows: Batch) -> int:
@@ -120,7 +120,7 @@ def _parts(rows: Batch) -> list[tuple[str, Tensor | list[object]]]:
 
 def _at(leaf: Tensor | list[object], places: Int[Tensor, " k"]) -> Tensor | list[object]:
     if isinstance(leaf, Tensor):
-        return leaf.index_select(0, places.to(leaf.device))
+        return tree.laid_out(leaf.index_select(0, places.to(leaf.device)), leaf)
     return type(leaf)(leaf[place] for place in places.tolist())
 
 
@@ -160,7 +160,8 @@ def _tensors_sent(leaves: list[Tensor], out: list[int], back: list[int]) -> list
     parts = got.to(leaves[0].device).split(widths, 1)
     numbers = [part.reshape(-1, leaf.element_size()) for part, leaf in zip(parts, leaves, strict=True)]
     return [
-        from_bytes(own, leaf.dtype).reshape(count, *leaf.shape[1:]) for own, leaf in zip(numbers, leaves, strict=True)
+        tree.laid_out(from_bytes(own, leaf.dtype).reshape(count, *leaf.shape[1:]), leaf)
+        for own, leaf in zip(numbers, leaves, strict=True)
     ]
 
 
