@@ -1,9 +1,12 @@
 """The examples run as they are, and show what they say."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import torch
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -44,6 +47,16 @@ def test_streaming_from_tar_shards() -> None:
     (right,) = re.findall(r"^9 shards, 4 passes: ([\d.]+) % right$", printed, re.MULTILINE)
     assert float(right) > 85
     assert re.search(r"^samples +5120 loaded, 5120 scored, 2560 trained on$", printed, re.MULTILINE)
+
+
+def test_the_example_reads_each_picture_once(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "streaming_digits.py"))
+    x = torch.arange(20 * 64).reshape(20, 64).remainder(17).to(torch.uint8)
+    shards = example["write_shards"](tmp_path, x, torch.arange(20), rows=6)
+    for world in (1, 2):
+        rows = [row for rank in range(world) for row in example["Shards"](shards, rank, world)]
+        assert sorted(int(y) for _, y in rows) == list(range(20))
+        assert all(torch.equal(pixels, x[int(y)] / 8 - 1) for pixels, y in rows)
 
 
 def test_a_method_of_your_own_trains_on_fewer_wrong_labels() -> None:
