@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from adaselection import AdaSelection, Policy, SelectiveLoader, SingleMethod
+from adaselection.cheap import CheapScores
 from core.parts import CE, Scaled, data
 
 ROWS, SIZE, RATE = 192, 8, 0.375  # 3 of 8 rows for each process: full batches end inside a window
@@ -20,6 +20,7 @@ POLICIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "big_loss": (lambda: SingleMethod("big_loss", RATE), {"surplus": "carry", "window": 2}),
     "grad_norm": (lambda: AdaSelection(("grad_norm", "uniform"), RATE, replicate="paper"), {"surplus": "flush"}),
     "unscored": (lambda: SingleMethod("uniform", RATE, seed=5), {"warmup": 2}),
+    "cheap": (lambda: AdaSelection(rate=RATE, seed=2), {"cheap": CheapScores(measure_every=0)}),
     "weighted": (lambda: AdaSelection(rate=RATE, weight_exponent=1.0), {"weighted": True}),
 }
 
@@ -53,6 +54,8 @@ def wrapped(net: nn.Module, kind: str) -> nn.Module:
     if kind == "ddp":
         return DistributedDataParallel(net)
     if kind == "fsdp":
+        from torch.distributed.fsdp import fully_shard  # slow to import, and used by one case
+
         fully_shard(net[1])
         fully_shard(net)
     return net
@@ -80,4 +83,6 @@ def train(name: str, rank: int, world: int, kind: str = "alone", batch: int = SI
             optimizer.step()
             gradient = torch.cat([g.flatten() for g in gradients]).tolist()
             seen.append({"rows": x[:, 0].tolist(), "gradient": gradient, "weights": list(policy.weights.values())})
+    if "cheap" in options:  # the scores go along with their rows: those of the training are nearly the same
+        assert (loader.report().score_correlation or 0) > 0.9, loader.report()
     return seen
