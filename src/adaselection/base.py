@@ -119,7 +119,7 @@ class Policy(Stepping):
             return Selection(torch.empty(0, dtype=torch.int64, device=empty.device), empty, empty)
         k = F.kept_per_batch(size, self.rate) if count is None else count
         if count is None:
-            self._warn_rounding(size, k)
+            self.warn_rounding(size, k)
         clean = False
         if signals.losses.device.type == "cpu":
             clean = checks.finite_enough(signals, k, self._recipe.max_nonfinite)
@@ -221,8 +221,8 @@ class Policy(Stepping):
             raise StateError(f"the state dict is damaged: {error}. Take an undamaged checkpoint.") from error
         self._state = PolicyState(*(value.clone() for value in tensors))
 
-    def _warn_rounding(self, size: int, k: int) -> None:
-        """Say once when rounding to whole rows moves the rate by more than a tenth."""
+    def warn_rounding(self, size: int, k: int) -> None:
+        """Say once when rounding to whole rows moves the rate by more than a tenth; `select` does."""
         if not self._warned and abs(k / size - self.rate) > 0.1 * self.rate:
             self._warned = True
             warnings.warn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch import distributed as dist
 from torch.utils.data import (
@@ -16,7 +17,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from adaselection.errors import ShardingError, StateError
+from adaselection.errors import ShardingError
 
 _UNSHARDED = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler)
 
@@ -31,25 +32,29 @@ def rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
-def refuse_state_of_another(process: int) -> None:
-    """Refuse a loader's state that another process saved: its rows are those of the other's shard.
-
-    Raises:
-        StateError: the state is not that of this process.
-    """
-    if process != rank():
-        raise StateError(
-            f"the loader state is that of process {process}, and this is process {rank()}, which trains on other rows. "
-            "Save the loader's state_dict() of every process, and load each where it was saved. Under Lightning "
-            "adaselection.integrations.lightning.AdaSelectionCallback does this."
-        )
+def wire(device: torch.device | None = None) -> torch.device:
+    """Where tensors of a device travel best; for None the CPU, if a backend serves it, so that no accelerator waits."""
+    backends = dict(pair.split(":", 1) for pair in dist.get_backend_config().split(","))
+    if device is not None and device.type != "cpu" and backends.get(device.type, "gloo") != "gloo":
+        return device
+    if "cpu" in backends:
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def mean(values: Tensor) -> Tensor:
-    """Mean over the processes, bit-equal on all of them."""
-    total = values.clone()
+    """Mean over the processes, bit-equal on all of them, on the device of the values."""
+    total = values.to(wire(values.device), copy=True)
     dist.all_reduce(total)
-    return total / dist.get_world_size()
+    return (total / dist.get_world_size()).to(values.device)
+
+
+def gather(values: Tensor) -> Tensor:
+    """The values of every process, of one shape and type on all, shape ``[W, ...]``, on the device of these."""
+    own = values.to(wire(values.device)).contiguous()
+    found = [torch.empty_like(own) for _ in range(world_size())]
+    dist.all_gather(found, own)
+    return torch.stack(found).to(values.device)
 
 
 def refuse_unsharded(loader: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaselection import checks, distributed, replay
+from adaselection import agreement, checks, distributed, replay
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
@@ -22,10 +22,10 @@ from adaselection.meter import Meter, Report
 from adaselection.passes import Passes
 from adaselection.plan import Plan, Surplus, Update
 from adaselection.scoring import ModelScorer, ScoreFn, ScoreMode
-from adaselection.selecting import Selector, Watch, check_parts
+from adaselection.selecting import Scope, Selector, Watch, check_parts
 from adaselection.tree import Batch
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class SelectiveLoader:
@@ -42,7 +42,7 @@ class SelectiveLoader:
             another reduction is copied with ``reduction="none"``.
         score: ``score(model, batch)`` returning losses ``[b]`` or `Signals`, for any other batch.
         score_mode: ``"eval"`` (dropout off, running batch statistics) or ``"train"`` (the flags that the model has).
-        autocast: type to score in, such as ``torch.bfloat16``.
+        autocast: type to score in, as ``torch.bfloat16``.
         batch_size: rows of the batches handed out; those of the incoming batches if None.
         surplus: what happens to rows left over at the end of a pass: ``"drop"``, ``"carry"`` into the next pass (the
             paper's reading; `len` may then change by one between passes), or ``"flush"`` as a short batch.
@@ -54,6 +54,8 @@ class SelectiveLoader:
         cheap: ways to score for less than a plain forward pass, as `CheapScores`; they are watched: call `observe` or
             `reduce` with the losses of each batch. Where the policy needs no scores, it is left aside.
         on_select: called as ``on_select(signals, selection)`` after each selection, to see what was chosen and why.
+        scope: with several processes, ``"local"``: each chooses from its own batch; or ``"global"``: all choose from
+            the joined batch, as one process would, and every one trains on as many of the rows chosen.
 
     Raises:
         ArgumentError: an argument that cannot work.
@@ -80,19 +82,14 @@ class SelectiveLoader:
         weighted: bool = False,
         cheap: CheapScores | None = None,
         on_select: Watch | None = None,
+        scope: Scope = "local",
     ) -> None:
         check_parts(loader, policy, weighted, cheap)
         distributed.refuse_unsharded(loader)
         self.policy = policy
         self.meter = Meter()
-        scorer = ModelScorer(
-            model,
-            loss_fn,
-            score=score,
-            score_mode=score_mode,
-            autocast=autocast,
-            grad_norms="grad_norms" in policy.needs,
-        )
+        norms = "grad_norms" in policy.needs
+        scorer = ModelScorer(model, loss_fn, score=score, score_mode=score_mode, autocast=autocast, grad_norms=norms)
         sizes = sizes_of(loader, incoming_sizes)
         if sizes is not None and not sizes.windows:
             raise EmptyLoaderError("the loader has no batch: its data set is empty, or smaller than one batch to drop.")
@@ -108,7 +105,8 @@ class SelectiveLoader:
         self._declared, self._cheap = plan.batch_size, cheap
         scored = cheap is not None and policy.needs and policy.rate < 1
         cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
-        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply))
+        checks.one_of("scope", scope, ("local", "global"))
+        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, scope))
         if sizes is not None and surplus == "drop" and not len(self):
             warnings.warn(
                 "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
@@ -207,7 +205,7 @@ class SelectiveLoader:
 
         Save it with the model, the optimizer and torch's random state. Tensors, numbers, strings, lists and dicts only.
         """
-        own = {"version": STATE_VERSION, "settings": self._settings(), "process": distributed.rank()}
+        own = {"version": STATE_VERSION, "settings": self._settings()}
         return own | self._passes.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -217,9 +215,9 @@ class SelectiveLoader:
             StateError: the state is of another version, policy, set-up or process. The loader is then as it was.
         """
         own, first = self.state_dict(), ("version", "settings")
-        checks.same_state({key: own[key] for key in first}, state, first, "loader")
-        checks.same_state(own, state, (), "loader")
-        distributed.refuse_state_of_another(state["process"])
+        checks.same_state({key: own[key] for key in first}, state, first[:1], "loader")
+        agreement.same_world(state)
+        checks.same_state(own, state, first, "loader")
         self._passes.load_state_dict(state)
 
     def end_pass(self) -> None:
@@ -243,5 +241,6 @@ class SelectiveLoader:
                 "incoming_rows": sizes.total(int) if sizes else None,
                 "stateful": replay.is_stateful(self._passes.loader),
                 "processes": distributed.world_size(),
+                "scope": self._passes.selector.scope,
             }
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from adaselection import checks, distributed, replay, tree
+from adaselection import agreement, alike, checks, distributed, replay, tree
 from adaselection.accumulate import Accumulator
 from adaselection.errors import AdaSelectionError, EmptyLoaderError, LossShapeError
 from adaselection.place import Place
@@ -54,6 +54,8 @@ class Passes:
     def start(self) -> Iterator[Batch]:
         """Start a pass, or go on with the one of a loaded state; its first batch is loaded when it is asked for."""
         distributed.refuse_unsharded(self.loader)
+        if distributed.world_size() > 1:
+            alike.start(self.plan, self.place, self.selector, len(self.waiting), self._resuming)
         place = self.place
         if not self._resuming:
             self._complete()
@@ -132,6 +134,8 @@ class Passes:
         wanted = 1 if self.plan.rate == 1 else self.plan.window
         with self.meter.phase("load"):
             incoming = list(itertools.islice(iterator, wanted))
+        if self.plan.rate < 1 and distributed.world_size() > 1:
+            alike.window(self.loader, self.plan, self.place, self.selector, incoming)
         self.place.position += len(incoming)
         self.place.exhausted = len(incoming) < wanted
         return incoming
@@ -196,6 +200,7 @@ class Passes:
         cheap = {"cheap": self.cheap.state_dict()} if self.cheap else {}
         return {
             **cheap,
+            "rank": distributed.rank(),
             "policy": self.selector.policy.state_dict(),
             "meter": self.meter.state_dict(),
             "place": self.place.state_dict(),
@@ -213,6 +218,7 @@ class Passes:
         """
         for name, part in (("meter", self.meter), ("place", self.place), ("waiting", self.waiting)):
             checks.same_state(part.state_dict(), state[name], (), name)
+        agreement.same_process(state, replay.is_stateful(self.loader) or bool(state["waiting"]["rows"]))
         self._load_parts(state)
         self.meter.load_state_dict(state["meter"])
         self.place.load_state_dict(state["place"])

@@ -51,6 +51,8 @@ class RecordedLoader:
         on_walk: called with the number of each walk before it starts, for a data set's ``set_epoch`` for example. A
             sampler's ``set_epoch`` is called without it.
         stop: make all later passes empty once `stopped` says that nothing more is learnt.
+        sharded: with several processes, each has a data set of its own, of one length on all. Its record then holds
+            that share alone and stays with it; otherwise all records are brought together after each pass.
 
     Raises:
         ArgumentError: an argument that cannot work, or a loader whose instances have no numbers.
@@ -71,15 +73,17 @@ class RecordedLoader:
         window: int | None = None,
         on_walk: Callable[[int], None] | None = None,
         stop: bool = False,
+        sharded: bool = False,
     ) -> None:
         check_policy(policy)
-        distributed.refuse_unsharded(loader)
+        if not sharded:
+            distributed.refuse_unsharded(loader)
         self.policy = policy
         walks = Walks(loader, on_walk=on_walk)
         rows, self.batch_size = walks.sizes()
         walks.window = window_batches(window, rows, self.batch_size, policy)
         limits = Limits.of(policy.rate, self.batch_size, longest_unseen, passes, anneal)
-        recorder = Recorder(records, policy, ids, len(loader.dataset))  # type: ignore[arg-type]  # checked by the walks
+        recorder = Recorder(records, policy, ids, len(loader.dataset), sharded)  # type: ignore[arg-type]  # as the walks saw
         self._passes = RecordedPasses(policy, walks, recorder, limits, stop)
         policy.use_records()
         if not self._passes.steady_length():

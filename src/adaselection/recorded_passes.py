@@ -16,7 +16,7 @@ from adaselection.recorder import Recorder
 from adaselection.tree import Batch
 from adaselection.walks import Planner, Walks
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 
 class RecordedPasses:
@@ -62,7 +62,8 @@ class RecordedPasses:
 
     def start(self) -> Iterator[Batch]:
         """Start a pass, or go on with the one of a loaded state; what was not recorded is handed out again."""
-        distributed.refuse_unsharded(self.walks.loader)
+        if not self.recorder.sharded:
+            distributed.refuse_unsharded(self.walks.loader)
         back = self.recorder.take_back()
         self.walks.put_back(back)
         self.given = max(0, self.given - len(back))
@@ -123,7 +124,7 @@ class RecordedPasses:
         return {
             "version": STATE_VERSION,
             "settings": self._settings(),
-            "process": distributed.rank(),
+            "rank": distributed.rank(),
             "given": max(0, self.given - len(back)),
             "length": self.planned,
             "walks": self.walks.state_dict(back),
@@ -140,8 +141,10 @@ class RecordedPasses:
             StateError: a part of the state does not fit. Everything is then as it was.
         """
         own = self.state_dict()
-        checks.same_state(own, state, ("version", "settings"), "loader")
-        distributed.refuse_state_of_another(state["process"])
+        checks.same_state(own, state, ("version",), "loader")
+        agreement.same_world(state)
+        checks.same_state(own, state, ("settings",), "loader")
+        agreement.same_process(state, distributed.world_size() > 1)
         parts: dict[str, Any] = {"chooser": self.chooser, "policy": self.policy, "records": self.recorder.records}
         try:
             given, length = int(state["given"]), int(state["length"])
@@ -171,6 +174,7 @@ class RecordedPasses:
             "anneal": limits.anneal,
             "passes": limits.passes or 0,
             "processes": distributed.world_size(),
+            "sharded": self.recorder.sharded,
         }
 
 

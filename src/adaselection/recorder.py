@@ -15,8 +15,7 @@ from adaselection.base import Policy
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError, StateError
 from adaselection.meter import Meter
-from adaselection.records import RecordedLosses
-from adaselection.stores import bound_norms, checked_ids, checked_records, store_for
+from adaselection.stores import Given, bound_norms, checked_ids, store_for
 from adaselection.types import Signals
 
 _FORGOTTEN = 256  # batches handed out and not recorded that are too many to be in flight
@@ -32,6 +31,7 @@ class Recorder:
         policy: told about every loss that comes in.
         ids: number of an instance in the data set to its id in the store, shape ``[n]``; the number itself if None.
         size: instances of the data set.
+        sharded: whether it is that of this process alone, whose records are not brought together with others'.
 
     Attributes:
         now: number of the pass. It goes on from that of a store that was used before.
@@ -42,15 +42,14 @@ class Recorder:
         ArgumentError: the store lacks a column that the policy needs, or the ids do not fit.
     """
 
-    def __init__(self, records: RecordedLosses | None, policy: Policy, ids: Tensor | None, size: int) -> None:
+    def __init__(self, records: Given, policy: Policy, ids: Tensor | None, size: int, sharded: bool) -> None:
         self._ids = None if ids is None else checked_ids(ids, size)
-        self.records = store_for(policy, self._ids, size) if records is None else checked_records(records, policy)
-        self.policy = policy
+        self.records = store_for(records, policy, self._ids, size, sharded)
+        self.policy, self.sharded = policy, sharded
         self.meter = Meter()
         self.now, self.passes = self.records.last_pass, 0
         self.waiting: deque[Drawn] = deque()
-        self._over = False
-        self._numbers = array("q")
+        self._over, self._numbers = False, array("q")
         self._runs: list[list[int]] = []  # so many of them in a row came in this pass
         self._losses: list[Tensor] = []
         self._columns: dict[str, list[Tensor]] = {}
@@ -147,7 +146,7 @@ class Recorder:
 
     def end_pass(self) -> None:
         """A pass is over: later losses belong to the next one."""
-        several = distributed.world_size() > 1
+        several = distributed.world_size() > 1 and not self.sharded
         if several or len(self._numbers) > _MANY:
             self.flush()
         self._over = True

@@ -38,6 +38,11 @@ def is_stateful(loader: object) -> bool:
     return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
+def is_stream(loader: Iterable[Any]) -> bool:
+    """Whether a loader's rows come in an order that no sampler tells."""
+    return not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset)
+
+
 def snapshot(loader: Iterable[Any]) -> dict[str, Any]:
     """What decides the order of a pass that is about to start: random states and the sampler's epoch."""
     state: dict[str, Any] = {
@@ -80,7 +85,7 @@ def resumed(loader: Iterable[Any], state: dict[str, Any], position: int) -> Iter
     torch.set_rng_state(state["rng"])
     set_generators(loader, state)
     try:
-        if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        if not isinstance(loader, DataLoader) or is_stream(loader):
             return _read_past(loader, position)
         return _skip(loader, position)
     finally:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from adaselection import distributed, tree
+from adaselection import agreement, dealing, distributed, tree
 from adaselection._shapes import Float, Int
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
-from adaselection.errors import ArgumentError
+from adaselection.errors import ArgumentError, NonFiniteLossError
+from adaselection.functional import kept_per_batch
 from adaselection.meter import Meter
 from adaselection.scoring import ModelScorer
 from adaselection.tree import Batch
 from adaselection.types import Selection, Signals
 
 Watch = Callable[[Signals, Selection], None]
+Scope = Literal["local", "global"]
 
 
 class Selector:
@@ -30,6 +33,7 @@ class Selector:
         meter: what the phases are charged to.
         watch: called with the signals and the selection of each window, charged to no phase.
         cheap: scores in the place of the scorer; the kept rows then carry their scores along.
+        scope: ``"global"`` chooses from the joined batch of all processes.
     """
 
     def __init__(
@@ -39,8 +43,10 @@ class Selector:
         meter: Meter,
         watch: Watch | None = None,
         cheap: CheapScorer | None = None,
+        scope: Scope = "local",
     ) -> None:
         self.policy = policy
+        self.scope = scope
         self.scorer = scorer
         self.meter = meter
         self.watch = watch
@@ -67,14 +73,50 @@ class Selector:
             return self._together(rows, torch.ones(size, device=device), unscored)
         if self.policy.needs:
             signals = self._score(rows, ids)
+        if self.joint:
+            return self._keep_jointly(rows, signals)
         with self.meter.phase("select"):
-            reduce = distributed.mean if distributed.world_size() > 1 else None
-            selection = self.policy.select(signals, reduce=reduce)
+            selection = self._selected(signals)
             kept = tree.take(rows, selection.indices)
             scores = signals.losses[selection.indices] if self.cheap else None
         if self.watch is not None:
             self.watch(signals, selection)
         return self._together(kept, selection.sample_weights, scores)
+
+    @property
+    def joint(self) -> bool:
+        """Whether it chooses from the rows of several processes at once."""
+        return self.scope == "global" and distributed.world_size() > 1
+
+    def _selected(self, signals: Signals) -> Selection:
+        """What the policy chooses of this process's rows; if one of several processes fails, all do."""
+        if distributed.world_size() == 1:
+            return self.policy.select(signals)
+        try:
+            return self.policy.select(signals, reduce=agreement.mean_or_refusal)
+        except NonFiniteLossError as error:
+            if error.rows:  # found before the processes met
+                agreement.fail(len(self.policy.methods), signals.losses.device)
+            raise
+
+    def _keep_jointly(self, rows: Batch, signals: Signals) -> Batch:
+        """As `keep`, of the joined batch: W times as many rows chosen of it, and an equal share of them for each."""
+        size, world = signals.losses.shape[0], distributed.world_size()
+        k = kept_per_batch(size, self.policy.rate)
+        self.policy.warn_rounding(size, k)
+        with self.meter.phase("exchange"):
+            blank = Signals.blank(world * size, signals.losses.device)
+            signals = dealing.joined(signals) if self.policy.needs else blank
+        with self.meter.phase("select"):
+            selection = self.policy.select(signals, count=world * k)
+        with self.meter.phase("exchange"):
+            chosen = dealing.agreed(selection.indices)
+            kept, mine = dealing.exchange(rows, chosen)
+            mine = mine.to(signals.losses.device)
+            scores = signals.losses[selection.indices[mine]] if self.cheap else None
+        if self.watch is not None:
+            self.watch(signals, selection)
+        return self._together(kept, selection.sample_weights[mine], scores)
 
     def _score(self, rows: Batch, ids: Int[Tensor, " b"] | None) -> Signals:
         if self.cheap is not None:

@@ -10,6 +10,9 @@ from adaselection.errors import ArgumentError
 from adaselection.records import RecordedLosses
 from adaselection.slots import id_vector
 
+Given = RecordedLosses | None
+"""The user's store, or none."""
+
 
 def checked_ids(ids: Tensor, size: int) -> Tensor:
     """The ids on the CPU, one for each instance of the data set.
@@ -23,18 +26,25 @@ def checked_ids(ids: Tensor, size: int) -> Tensor:
     return ids.cpu()
 
 
-def store_for(policy: Policy, ids: Tensor | None, size: int) -> RecordedLosses:
-    """A store for the data set, with the columns that the policy needs; ids may repeat and then share a record."""
+def store_for(records: Given, policy: Policy, ids: Tensor | None, size: int, sharded: bool) -> RecordedLosses:
+    """The user's store; or one for the data set, with the columns that the policy needs. Ids may repeat and then share.
+
+    Raises:
+        ArgumentError: the user's does not do.
+    """
+    if records is not None:
+        return _checked(records, policy, sharded)
+    track = False if sharded else None
     if ids is not None:
-        return RecordedLosses(ids=ids.unique(), columns=policy.columns)
-    return RecordedLosses(size, columns=policy.columns)
+        return RecordedLosses(ids=ids.unique(), columns=policy.columns, track=track)
+    return RecordedLosses(size, columns=policy.columns, track=track)
 
 
-def checked_records(records: RecordedLosses, policy: Policy) -> RecordedLosses:
+def _checked(records: RecordedLosses, policy: Policy, sharded: bool) -> RecordedLosses:
     """The user's store.
 
     Raises:
-        ArgumentError: it is none, or lacks a column that the policy needs.
+        ArgumentError: it is none, lacks a column that the policy needs, or would note for ever what nobody asks for.
     """
     if not isinstance(records, RecordedLosses):
         raise ArgumentError(f"records must be a RecordedLosses; got {type(records).__name__}.")
@@ -43,6 +53,11 @@ def checked_records(records: RecordedLosses, policy: Policy) -> RecordedLosses:
         raise ArgumentError(
             f"the policy needs the columns {', '.join(missing)} of the record. Build it with RecordedLosses(..., "
             f"columns={missing})."
+        )
+    if sharded and records._track is None:
+        raise ArgumentError(
+            "with sharded=True nothing is merged, and this record would note what changed for ever. Build it with "
+            "RecordedLosses(..., track=False)."
         )
     return records
 

@@ -164,11 +164,19 @@ def take(batch: Batch, indices: Int[Tensor, " k"]) -> Batch:
     def pick(leaf: Any) -> Any:
         nonlocal listed
         if isinstance(leaf, Tensor):
-            return leaf.index_select(0, indices.to(leaf.device))
+            return laid_out(leaf.index_select(0, indices.to(leaf.device)), leaf)
         listed = indices.tolist() if listed is None else listed
         return type(leaf)(leaf[i] for i in listed)
 
     return map_leaves(pick, batch)
+
+
+def laid_out(rows: Tensor, like: Tensor) -> Tensor:
+    """The rows in the memory format of a tensor of the same dimensions, such as ``torch.channels_last``."""
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(like.dim())
+    if layout is None or like.is_contiguous() or not like.is_contiguous(memory_format=layout):
+        return rows
+    return rows.contiguous(memory_format=layout)
 
 
 def narrow(batch: Batch, start: int, stop: int) -> Batch:

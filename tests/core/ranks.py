@@ -1,4 +1,4 @@
-"""Two processes that train together, which the tests of several processes share."""
+"""Processes that train together, which the tests of several processes share."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def two_ranks(child: str, folder: Path, *arguments: str, flags: Sequence[str] = (), seconds: float = 60.0) -> list[Any]:
-    """What two processes had to say: each runs the code and writes ``RANK.json`` into the folder.
+def two_ranks(
+    child: str, folder: Path, *arguments: str, flags: Sequence[str] = (), seconds: float = 60.0, world: int = 2
+) -> list[Any]:
+    """What two processes, or ``world``, had to say: each runs the code and writes ``RANK.json`` into the folder.
 
-    Both must end well within the time; what they wrote to standard error is shown if they do not.
+    All must end well within the time; what they wrote to standard error is shown if they do not.
     """
     paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
-    shared = {"PYTHONPATH": paths, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    shared = {
+        "PYTHONPATH": paths,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(world),
+    }
     children = [
         subprocess.Popen(
             [sys.executable, *flags, "-c", child, str(folder), *arguments],
@@ -35,12 +42,12 @@ def two_ranks(child: str, folder: Path, *arguments: str, flags: Sequence[str] = 
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(2)
+        for rank in range(world)
     ]
     try:
         errors = [process.communicate(timeout=seconds)[1] for process in children]
     finally:
         for process in children:
             process.kill()
-    assert [process.returncode for process in children] == [0, 0], "\n".join(errors)
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    assert [process.returncode for process in children] == [0] * world, "\n".join(errors)
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world)]

@@ -11,7 +11,6 @@ import torch
 from torch.utils.data import DistributedSampler
 
 from adaselection import AdaSelection, RecordedLoader
-from adaselection.errors import StateError
 from core.parts import CE, Trainer, data, ids, net, selective, stored
 from core.recorded_parts import recorded
 
@@ -125,15 +124,6 @@ def test_nothing_is_drawn_before_the_first_batch_is_asked_for() -> None:
         assert torch.equal(torch.get_rng_state(), before)
         next(batches)
         assert not torch.equal(torch.get_rng_state(), before)
-
-
-def test_the_state_of_another_process_is_refused() -> None:
-    for loader in (selective(40, 8), recorded(40, 8)):
-        state, before = loader.state_dict(), loader.state_dict()
-        state["process"] = 1
-        with pytest.raises(StateError, match="is that of process 1, and this is process 0"):
-            loader.load_state_dict(state)
-        assert loader.state_dict().keys() == before.keys()
 
 
 def test_the_sampler_inside_is_told_the_epoch() -> None:

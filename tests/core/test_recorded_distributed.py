@@ -13,7 +13,7 @@ from datetime import timedelta
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, Subset
-from adaselection import AdaSelection, RecordedLoader, SingleMethod
+from adaselection import AdaSelection, RecordedLoader, RecordedLosses, SingleMethod
 from adaselection.errors import AdaSelectionError
 from core.parts import CE, data, ids, net
 
@@ -72,6 +72,13 @@ for name, (make, losses, options) in policies.items():
     out[name] = seen | {name: getattr(report, name) for name in ("selected", "windows", "shut")}
     out[name] |= {"packed": int((packed * torch.arange(1, len(packed) + 1)).sum()), "unseen": loader.records.unseen}
 
+# each process with rows of its own, whose records stay apart
+own = torch.utils.data.Subset(data(ROWS), range(rank, ROWS, 2))
+loader = RecordedLoader(DataLoader(own, SIZE, shuffle=True), policies["mixture"][0](), sharded=True)
+out["sharded"] = drive(loader, hard, 10, fresh())
+known = loader.records.read(torch.arange(len(own)), now=10)
+out["sharded"] |= {"losses": known.losses.tolist(), "kept": len(loader.records), "noted": loader.records.tracked_bytes}
+
 # killed in the middle of a pass and resumed
 one = wrap(policies["mixture"][0]())
 drive(one, hard, 5, fresh())
@@ -104,6 +111,7 @@ out["said"] = [
     said(lambda: RecordedLoader(DataLoader(plain, batch_size=8), AdaSelection())),
     said(lambda: RecordedLoader(DataLoader(plain, batch_size=8, shuffle=True), AdaSelection())),
     said(lambda: wrap(SingleMethod("infobatch"))),
+    said(lambda: RecordedLoader(DataLoader(own, 8), AdaSelection(), records=RecordedLosses(123), sharded=True)),
     said(lambda: RecordedLoader(DataLoader(plain, batch_size=8, sampler=list(range(40 + 8 * rank))), AdaSelection())),
 ]
 with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
@@ -153,11 +161,23 @@ def test_two_ranks_choose_together(both: list[Any]) -> None:
     assert two["resumed"]
 
 
+def test_records_of_shards_stay_apart_and_weights_together(both: list[Any]) -> None:
+    one, two = (rank["sharded"] for rank in both)
+    assert one["lengths"] == two["lengths"]
+    assert one["weights"] == two["weights"]
+    assert len({tuple(weights) for weights in one["weights"]}) > 2
+    for number, rank in enumerate((one, two)):
+        assert {row % 2 for row in chain(*rank["rows"])} == {number}
+        assert rank["losses"] == [1.0 + row % 7 for row in range(number, 246, 2)]  # `hard` of its own rows, all seen
+        assert (rank["kept"], rank["noted"]) == (123, 0)
+
+
 def test_what_cannot_work_is_refused_on_every_rank(both: list[Any]) -> None:
     for rank in both:
-        unsharded, shuffled, own_count, unequal = rank["said"]
+        unsharded, shuffled, own_count, noting, unequal = rank["said"]
         assert "SequentialSampler gives each of them all rows" in unsharded
         assert "RandomSampler" in shuffled
         assert "'infobatch' sets its own count" in own_count
+        assert "RecordedLosses(..., track=False)" in noting
         assert "a walk has 40 to 48 instances on the processes" in unequal
-        assert all("sampler=torch.utils.data.DistributedSampler(dataset)" in rank["said"][place] for place in (0, 1, 3))
+        assert all("sampler=torch.utils.data.DistributedSampler(dataset)" in rank["said"][place] for place in (0, 1, 4))

@@ -1,9 +1,12 @@
 """The examples run as they are, and show what they say."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import torch
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -17,6 +20,51 @@ def test_the_recorded_loop_prints_both_accuracies_and_the_report() -> None:
     assert re.search(r"^gate +open in \d+ of \d+ windows$", done.stdout, re.MULTILINE)
     assert re.search(r"^methods +uniform 0.00, trusted 1.00$", done.stdout, re.MULTILINE)
     assert done.stderr == ""
+
+
+def said(*command: str) -> str:
+    """What an example prints, with all warnings errors."""
+    words = [sys.executable, "-W", "error", *command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_ddp_under_torchrun() -> None:
+    torchrun = str(Path(sys.executable).with_name("torchrun"))
+    run = (torchrun, "--standalone", "--nproc-per-node", "2", str(EXAMPLES / "ddp_digits.py"))
+    done = subprocess.run([*run, "--scope", "global", "--passes", "5"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (right,) = re.findall(r"^2 processes, scope global: ([\d.]+) % right$", done.stdout, re.MULTILINE)
+    assert float(right) > 85
+    assert re.search(r"^samples +3200 loaded, 3200 scored, 1600 trained on$", done.stdout, re.MULTILINE)
+    assert "exchange" in done.stdout
+    assert "Warning" not in done.stderr
+
+
+def test_streaming_from_tar_shards() -> None:
+    printed = said(str(EXAMPLES / "streaming_digits.py"))
+    (right,) = re.findall(r"^9 shards, 4 passes: ([\d.]+) % right$", printed, re.MULTILINE)
+    assert float(right) > 85
+    assert re.search(r"^samples +5120 loaded, 5120 scored, 2560 trained on$", printed, re.MULTILINE)
+
+
+def test_the_example_reads_each_picture_once(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "streaming_digits.py"))
+    x = torch.arange(20 * 64).reshape(20, 64).remainder(17).to(torch.uint8)
+    shards = example["write_shards"](tmp_path, x, torch.arange(20), rows=6)
+    for world in (1, 2):
+        rows = [row for rank in range(world) for row in example["Shards"](shards, rank, world)]
+        assert sorted(int(y) for _, y in rows) == list(range(20))
+        assert all(torch.equal(pixels, x[int(y)] / 8 - 1) for pixels, y in rows)
+
+
+def test_a_method_of_your_own_trains_on_fewer_wrong_labels() -> None:
+    shares = re.findall(
+        r"^(\d+) % wrong labels among the rows trained on \((\w+)", said(str(EXAMPLES / "own_method.py")), re.MULTILINE
+    )
+    assert [name for _, name in shares] == ["big_loss", "near_median"]
+    assert int(shares[1][0]) < int(shares[0][0]) - 5
 
 
 def test_every_example_is_run_by_a_test() -> None:
