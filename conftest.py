@@ -25,11 +25,23 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "work")
 # The lab is an extra. Without it (make test-core) its tests and doctests are no part of the suite.
 _LAB = (ROOT / "tests" / "lab", ROOT / "src" / "adaselection" / "lab")
 
+# So is each framework: its tests, module and page are part of the suite where it is installed.
+_INTEGRATIONS = (ROOT / "tests" / "integrations", ROOT / "src" / "adaselection" / "integrations")
+_FRAMEWORKS = {"accelerate": ("accelerate",), "transformers": ("transformers", "accelerate"), "hf": ("transformers",)}
+
+
+def without_its_framework(path: Path) -> bool:
+    """Whether a file is named after a framework that is not installed."""
+    words = path.stem.removeprefix("test_").split("_")
+    return not all(find_spec(module) for word in words[:1] for module in _FRAMEWORKS.get(word, ()))
+
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave the lab out of a suite that runs without its extra."""
     if not HAS_LAB and any(collection_path.is_relative_to(folder) for folder in _LAB):
         return True
+    if any(collection_path.is_relative_to(folder) for folder in _INTEGRATIONS):
+        return without_its_framework(collection_path) or None
     return None
 
 

@@ -47,8 +47,8 @@ PUBLIC = frozenset(
     }
 )
 
-# What torch itself loads, and jaxtyping, which gives the shapes their meaning where it is installed.
-ALLOWED = frozenset({"torch", "torchgen", "numpy", "typing_extensions", "adaselection", "jaxtyping"})
+# What torch itself loads, tqdm where it is installed, and jaxtyping, which gives the shapes their meaning where it is.
+ALLOWED = frozenset({"torch", "torchgen", "numpy", "tqdm", "typing_extensions", "adaselection", "jaxtyping"})
 
 
 def third_party(code: str) -> set[str]:

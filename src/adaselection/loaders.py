@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaselection import checks, distributed, replay
+from adaselection import checks, distributed, replay, tree
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
 from adaselection.errors import ArgumentError, EmptyLoaderError, LossShapeError
-from adaselection.incoming import Sizes
+from adaselection.incoming import full_batch
 from adaselection.incoming import incoming_sizes as sizes_of
 from adaselection.losses import LossFn
 from adaselection.meter import Meter, Report
 from adaselection.passes import Passes
 from adaselection.plan import Plan, Surplus, Update
 from adaselection.scoring import ModelScorer, ScoreFn, ScoreMode
-from adaselection.selecting import Selector, Watch, check_parts
+from adaselection.selecting import Join, Selector, Watch, check_parts
 from adaselection.tree import Batch
 
 STATE_VERSION = 1
@@ -53,6 +53,7 @@ class SelectiveLoader:
         weighted: set to True for a policy with sample weights; the loop then calls `reduce` on its losses.
         cheap: ways to score for less than a plain forward pass, as `CheapScores`; they are watched: call `observe` or
             `reduce` with the losses of each batch. Where the policy needs no scores, it is left aside.
+        join: puts the rows of several batches into one; needed where each batch is padded to a length of its own.
         on_select: called as ``on_select(signals, selection)`` after each selection, to see what was chosen and why.
 
     Raises:
@@ -79,6 +80,7 @@ class SelectiveLoader:
         incoming_sizes: Sequence[int] | None = None,
         weighted: bool = False,
         cheap: CheapScores | None = None,
+        join: Join = tree.cat,
         on_select: Watch | None = None,
     ) -> None:
         check_parts(loader, policy, weighted, cheap)
@@ -99,7 +101,7 @@ class SelectiveLoader:
         plan = Plan(
             sizes=sizes,
             rate=policy.rate,
-            batch_size=_batch_size(batch_size, sizes),
+            batch_size=full_batch(batch_size, sizes),
             surplus=checks.one_of("surplus", surplus, ("drop", "carry", "flush")),
             update=checks.one_of("update", update, ("accumulate", "every_batch")),
             window=checks.count("window", window, 1),
@@ -108,7 +110,7 @@ class SelectiveLoader:
         self._declared, self._cheap = plan.batch_size, cheap
         scored = cheap is not None and policy.needs and policy.rate < 1
         cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
-        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply))
+        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, join))
         if sizes is not None and surplus == "drop" and not len(self):
             warnings.warn(
                 "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
@@ -125,6 +127,16 @@ class SelectiveLoader:
     def dataset(self) -> Any:
         """The data set of the loader inside, or None."""
         return getattr(self._passes.loader, "dataset", None)
+
+    @property
+    def position(self) -> int:
+        """Batches of the pass that runs handed out so far; 0 between passes."""
+        return self._passes.place.yielded
+
+    @property
+    def sample_weights(self) -> Tensor | None:
+        """Weights of the rows of the batch handed out last, shape ``[b]``; None where the policy has none."""
+        return self._passes.weights
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the sampler inside which epoch comes, as `torch.utils.data.DistributedSampler` needs it."""
@@ -231,10 +243,3 @@ class SelectiveLoader:
                 "processes": distributed.world_size(),
             }
         )
-
-
-def _batch_size(given: int | None, sizes: Sizes | None) -> int | None:
-    """Rows of a full batch: as given, or those of the largest incoming batch."""
-    if given is not None:
-        return checks.count("batch_size", given, 1)
-    return sizes.largest if sizes else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from adaselection import distributed, tree
+from adaselection import checks, distributed, tree
 from adaselection._shapes import Float, Int
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
@@ -19,6 +19,7 @@ from adaselection.tree import Batch
 from adaselection.types import Selection, Signals
 
 Watch = Callable[[Signals, Selection], None]
+Join = Callable[[Sequence[Batch]], Batch]
 
 
 class Selector:
@@ -30,6 +31,7 @@ class Selector:
         meter: what the phases are charged to.
         watch: called with the signals and the selection of each window, charged to no phase.
         cheap: scores in the place of the scorer; the kept rows then carry their scores along.
+        join_rows: puts the rows of several batches of the loader into one.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Selector:
         meter: Meter,
         watch: Watch | None = None,
         cheap: CheapScorer | None = None,
+        join_rows: Join = tree.cat,
     ) -> None:
         self.policy = policy
         self.scorer = scorer
         self.meter = meter
         self.watch = watch
         self.cheap = cheap
+        self.join_rows = join_rows
 
     def place(self, rows: Batch) -> Batch:
         """The rows on the model's device."""
@@ -91,6 +95,12 @@ class Selector:
         parts = (rows, *extra)
         return parts if len(parts) > 1 else rows
 
+    def join(self, kept: Sequence[Batch]) -> Batch:
+        """What `keep` gave several times, in one."""
+        if not (self.policy.weighted or self.cheap is not None):
+            return self.join_rows(kept)
+        return (self.join_rows([rows for rows, *_ in kept]), *tree.cat([tuple(extra) for _, *extra in kept]))
+
     def apart(self, batch: Batch) -> tuple[Batch, Tensor | None, Tensor | None]:
         """Rows that `keep` gave, their sample weights and the losses that they were scored with; None without such."""
         extra = self.policy.weighted + (self.cheap is not None)
@@ -117,6 +127,7 @@ def check_parts(loader: object, policy: object, weighted: bool, cheap: object) -
             f"loader must be an iterable of batches; got {type(loader).__name__}. "
             "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
         )
+    checks.refuse_prepared(loader)
     if not isinstance(policy, Policy):
         raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
     if policy.weighted and not weighted:

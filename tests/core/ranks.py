@@ -21,7 +21,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def two_ranks(child: str, folder: Path, *arguments: str, flags: Sequence[str] = (), seconds: float = 60.0) -> list[Any]:
+def two_ranks(
+    child: str, folder: Path, *arguments: str, flags: Sequence[str] = (), seconds: float = 60.0, **env: str
+) -> list[Any]:
     """What two processes had to say: each runs the code and writes ``RANK.json`` into the folder.
 
     Both must end well within the time; what they wrote to standard error is shown if they do not.
@@ -31,7 +33,7 @@ def two_ranks(child: str, folder: Path, *arguments: str, flags: Sequence[str] = 
     children = [
         subprocess.Popen(
             [sys.executable, *flags, "-c", child, str(folder), *arguments],
-            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"} | env,
             stderr=subprocess.PIPE,
             text=True,
         )
