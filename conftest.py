@@ -1,6 +1,8 @@
 """What tests and doctests share: one thread, fixed seeds, hypothesis profiles, and which files need what."""
 
 import os
+import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -69,6 +71,15 @@ def _seeded() -> None:
         import numpy as np
 
         np.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_accelerator() -> Iterator[None]:
+    """Let every test build its own Accelerator: accelerate keeps the state of the first for the whole process."""
+    yield
+    if (state := sys.modules.get("accelerate.state")) is not None:
+        state.AcceleratorState._reset_state(True)
+        state.GradientState._reset_state()
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ def rows(outputs: Any, inputs: Any) -> Any:
         ({"selection": 0.3}, r"selection must be a policy such as AdaSelection\(rate=0.3\); got 0.3"),
         ({"plane": "recoded"}, "Did you mean 'recorded'"),
         ({"row_losses": 3}, r"row_losses must be a function \(outputs, inputs\)"),
-        ({"pad_values": 0}, "values must name what each part is padded with"),
+        ({"pad_values": 0}, "pad values must be a dict"),
         ({"selection": SingleMethod("infobatch")}, "the Trainer reads it once. Mix it with"),
         ({"selection_options": {"surplus": "carry"}} | FRESH, 'surplus="carry" and stop=True change the length'),
         ({"selection_options": {"stop": True}}, 'surplus="carry" and stop=True change the length'),

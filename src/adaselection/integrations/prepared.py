@@ -147,6 +147,7 @@ class PreparedLoader:
         """Where the loader of this process is. Tensors, numbers, strings, lists and dicts only."""
         return {
             "version": STATE_VERSION,
+            "plane": "recorded" if isinstance(self.inside, RecordedLoader) else "fresh",
             "processes": self.accelerator.num_processes,
             "process": self.accelerator.process_index,
             "epoch": self._epoch,
@@ -161,7 +162,7 @@ class PreparedLoader:
             StateError: the state is of another process or set-up. The loader is then as it was.
         """
         own = {key: value for key, value in self.state_dict().items() if key != "inside"}
-        checks.same_state({**own, "inside": None}, state, ("version", "processes", "process"), "loader")
+        checks.same_state({**own, "inside": None}, state, ("version", "plane", "processes", "process"), "loader")
         self.inside.load_state_dict(state["inside"])
         self._epoch, self._open, self._loaded = int(state["epoch"]), bool(state["open"]), True
 
