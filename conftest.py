@@ -1,6 +1,8 @@
 """What tests and doctests share: one thread, fixed seeds, hypothesis profiles, and which files need what."""
 
 import os
+import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +19,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent
 LAB_NEEDS = ("tyro", "rich", "scipy", "sklearn", "matplotlib", "jinja2", "joblib")
 HAS_LAB = all(find_spec(name) for name in LAB_NEEDS)
-FRAMEWORKS = {"lightning": ("lightning", "tensorboard")}  # by a word in the names of the files that need them
+# By a word in the names of the files that need them.
+FRAMEWORKS = {
+    "accelerate": ("accelerate",),
+    "hf": ("accelerate", "transformers"),
+    "lightning": ("lightning", "tensorboard"),
+    "transformers": ("accelerate", "transformers"),
+}
 
 hypothesis.settings.register_profile("work", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -62,6 +70,15 @@ def _seeded() -> None:
         import numpy as np
 
         np.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_accelerator() -> Iterator[None]:
+    """Let every test build its own Accelerator: accelerate keeps the state of the first for the whole process."""
+    yield
+    if (state := sys.modules.get("accelerate.state")) is not None:
+        state.AcceleratorState._reset_state(True)
+        state.GradientState._reset_state()
 
 
 @pytest.fixture(autouse=True)

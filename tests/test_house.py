@@ -47,7 +47,7 @@ PUBLIC = frozenset(
     }
 )
 
-# What torch itself loads, and jaxtyping, which gives the shapes their meaning where it is installed.
+# What torch itself loads, tqdm where it is installed, and jaxtyping, which gives the shapes their meaning where it is.
 ALLOWED = frozenset({"torch", "torchgen", "numpy", "tqdm", "typing_extensions", "adaselection", "jaxtyping"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -16,9 +17,13 @@ class Accumulator:
 
     Differs from the paper in: a batch is full when ``|C| >= b``, and what is over waits on; as printed, ``|C| = |B|``
     never holds where k does not divide b.
+
+    Args:
+        join: puts the rows of several batches into one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, join: Callable[[Sequence[Batch]], Batch] = tree.cat) -> None:
+        self._join = join
         self._parts: list[Batch] = []
         self._rows = 0
         self._restored: list[Any] | None = None
@@ -41,7 +46,7 @@ class Accumulator:
         """
         if not 0 < size <= self._rows or self._restored is not None:
             raise BatchStructureError(f"{self._rows} rows wait, so {size} cannot be taken out.")
-        joined = tree.cat(self._parts)
+        joined = self._join(self._parts)
         self._parts = [tree.narrow(joined, size, self._rows)] if size < self._rows else []
         self._rows -= size
         return joined if not self._parts else tree.narrow(joined, 0, size)
@@ -69,7 +74,7 @@ class Accumulator:
         """The rows that wait as flat parts: tensors and lists, without the structure around them."""
         if self._restored is not None:
             return {"rows": self._rows, "parts": list(self._restored)}
-        flat = tree.leaves(tree.cat(self._parts)) if self._rows else []
+        flat = tree.leaves(self._join(self._parts)) if self._rows else []
         parts = [leaf.detach().cpu().clone() if isinstance(leaf, Tensor) else list(leaf) for leaf in flat]
         return {"rows": self._rows, "parts": parts}
 

@@ -78,6 +78,19 @@ def one_of(name: str, value: _T, choices: Sequence[str], *, optional: bool = Fal
     raise ArgumentError(f"{name}={value!r} is unknown.{hint} Take {allowed}.")
 
 
+def refuse_prepared(loader: object) -> None:
+    """Refuse a loader that accelerate prepared: it ends its passes, and skips batches, on its own account.
+
+    Raises:
+        ArgumentError: it did.
+    """
+    if hasattr(loader, "gradient_state"):
+        raise ArgumentError(
+            "this loader was prepared by accelerate, which would count its batches and not the selected ones. Use "
+            "PreparedSelectiveLoader or PreparedRecordedLoader of adaselection.integrations.accelerate in its place."
+        )
+
+
 def as_signals(given: torch.Tensor | Signals) -> Signals:
     """Losses or signals as detached `Signals` of one loss per row.
 

@@ -58,6 +58,13 @@ class Sizes:
         return Sizes.of(sum(group) for group in groups)
 
 
+def full_batch(given: int | None, sizes: Sizes | None) -> int | None:
+    """Rows of a full batch: as given, or those of the largest incoming batch; None where neither is known."""
+    if given is not None:
+        return checks.count("batch_size", given, 1)
+    return sizes.largest if sizes else None
+
+
 def incoming_sizes(loader: Iterable[Any], declared: Sequence[int] | None) -> Sizes | None:
     """Sizes of the batches of one pass, or None where they cannot be known.
 
@@ -83,10 +90,3 @@ def incoming_sizes(loader: Iterable[Any], declared: Sequence[int] | None) -> Siz
     size = batches.batch_size
     whole, rest = (size, rows // size), (rows % size, 1)
     return Sizes(tuple(run for run in (whole, rest) if run[0] and run[1] and not (run is rest and batches.drop_last)))
-
-
-def full_batch(given: int | None, sizes: Sizes | None) -> int | None:
-    """Rows of a full batch: as given, or those of the largest incoming batch."""
-    if given is not None:
-        return checks.count("batch_size", given, 1)
-    return sizes.largest if sizes else None

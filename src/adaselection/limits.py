@@ -116,6 +116,7 @@ def check_loader(loader: object) -> None:
             f"RecordedLoader needs a torch.utils.data.DataLoader over a map-style data set, to load instances by "
             f"their ids; got {kind}. Use SelectiveLoader, which scores the batches as they come."
         )
+    checks.refuse_prepared(loader)
     if loader.batch_sampler is None:
         raise ArgumentError(
             "RecordedLoader needs a loader that makes batches; this one has batch_size=None. Pass batch_size=."

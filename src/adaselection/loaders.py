@@ -10,22 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaselection import agreement, checks, distributed, replay
+from adaselection import agreement, checks, distributed, incoming, replay, tree
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
 from adaselection.errors import ArgumentError, EmptyLoaderError, LossShapeError
-from adaselection.incoming import full_batch
-from adaselection.incoming import incoming_sizes as sizes_of
 from adaselection.losses import LossFn
 from adaselection.meter import Meter, Report
 from adaselection.passes import Passes
 from adaselection.plan import Plan, Surplus, Update
 from adaselection.scoring import ModelScorer, ScoreFn, ScoreMode
-from adaselection.selecting import Scope, Selector, Watch, check_parts
+from adaselection.selecting import Join, Scope, Selector, Watch, check_parts
 from adaselection.tree import Batch
 
 STATE_VERSION = 2
+_NOTHING = (
+    "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
+    'surplus="carry" or "flush", a smaller batch_size, or a higher rate.'
+)
 
 
 class SelectiveLoader:
@@ -53,6 +55,7 @@ class SelectiveLoader:
         weighted: set to True for a policy with sample weights; the loop then calls `reduce` on its losses.
         cheap: ways to score for less than a plain forward pass, as `CheapScores`; they are watched: call `observe` or
             `reduce` with the losses of each batch. Where the policy needs no scores, it is left aside.
+        join: puts the rows of several batches into one; needed where each batch is padded to a length of its own.
         on_select: called as ``on_select(signals, selection)`` after each selection, to see what was chosen and why.
         scope: with several processes, ``"local"``: each chooses from its own batch; or ``"global"``: all choose from
             the joined batch, as one process would, and every one trains on as many of the rows chosen.
@@ -81,38 +84,35 @@ class SelectiveLoader:
         incoming_sizes: Sequence[int] | None = None,
         weighted: bool = False,
         cheap: CheapScores | None = None,
+        join: Join = tree.cat,
         on_select: Watch | None = None,
         scope: Scope = "local",
     ) -> None:
-        check_parts(loader, policy, weighted, cheap)
+        check_parts(loader, policy, weighted, cheap, scope)
         distributed.refuse_unsharded(loader)
         self.policy = policy
         self.meter = Meter()
         norms = "grad_norms" in policy.needs
         scorer = ModelScorer(model, loss_fn, score=score, score_mode=score_mode, autocast=autocast, grad_norms=norms)
-        sizes = sizes_of(loader, incoming_sizes)
+        sizes = incoming.incoming_sizes(loader, incoming_sizes)
         if sizes is not None and not sizes.windows:
             raise EmptyLoaderError("the loader has no batch: its data set is empty, or smaller than one batch to drop.")
         plan = Plan(
             sizes=sizes,
             rate=policy.rate,
-            batch_size=full_batch(batch_size, sizes),
+            batch_size=incoming.full_batch(batch_size, sizes),
             surplus=checks.one_of("surplus", surplus, ("drop", "carry", "flush")),
             update=checks.one_of("update", update, ("accumulate", "every_batch")),
             window=checks.count("window", window, 1),
             warmup=checks.count("warmup", warmup, 0),
         )
         self._declared, self._cheap = plan.batch_size, cheap
-        scored = cheap is not None and policy.needs and policy.rate < 1
-        cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
-        checks.one_of("scope", scope, ("local", "global"))
-        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, scope))
+        cheaply = (
+            CheapScorer(cheap, scorer, loader, policy.rate) if cheap and policy.needs and policy.rate < 1 else None
+        )
+        self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, scope, join))
         if sizes is not None and surplus == "drop" and not len(self):
-            warnings.warn(
-                "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
-                'surplus="carry" or "flush", a smaller batch_size, or a higher rate.',
-                stacklevel=2,
-            )
+            warnings.warn(_NOTHING, stacklevel=2)
 
     @property
     def batch_size(self) -> int | None:
@@ -128,6 +128,16 @@ class SelectiveLoader:
     def sampler(self) -> Any:
         """The sampler of the loader inside, or None; frameworks tell it which epoch comes."""
         return getattr(self._passes.loader, "sampler", None)
+
+    @property
+    def position(self) -> int:
+        """Batches of the pass that runs handed out so far; 0 between passes."""
+        return self._passes.place.yielded
+
+    @property
+    def sample_weights(self) -> Tensor | None:
+        """Weights of the rows of the batch handed out last, shape ``[b]``; None where the policy has none."""
+        return self._passes.weights
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the sampler inside which epoch comes, as `torch.utils.data.DistributedSampler` needs it."""
@@ -205,8 +215,7 @@ class SelectiveLoader:
 
         Save it with the model, the optimizer and torch's random state. Tensors, numbers, strings, lists and dicts only.
         """
-        own = {"version": STATE_VERSION, "settings": self._settings()}
-        return own | self._passes.state_dict()
+        return {"version": STATE_VERSION, "settings": self._settings(), **self._passes.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the next pass starts after the batch handed out last.
@@ -230,17 +239,14 @@ class SelectiveLoader:
     def _settings(self) -> dict[str, Any]:
         """What must be the same for a state to fit."""
         plan, sizes = self._passes.plan, self._passes.plan.sizes
-        names = ("surplus", "update", "window", "warmup")
         cheap = {"cheap": self._cheap.settings} if self._cheap else {}
-        return (
-            {name: getattr(plan, name) for name in names}
-            | cheap
-            | {
-                "batch_size": self._declared,  # where it is not known, it comes with the state
-                "incoming_batches": sizes.windows if sizes else None,
-                "incoming_rows": sizes.total(int) if sizes else None,
-                "stateful": replay.is_stateful(self._passes.loader),
-                "processes": distributed.world_size(),
-                "scope": self._passes.selector.scope,
-            }
-        )
+        return {
+            **{name: getattr(plan, name) for name in ("surplus", "update", "window", "warmup")},
+            **cheap,
+            "batch_size": self._declared,  # where it is not known, it comes with the state
+            "incoming_batches": sizes.windows if sizes else None,
+            "incoming_rows": sizes.total(int) if sizes else None,
+            "stateful": replay.is_stateful(self._passes.loader),
+            "processes": distributed.world_size(),
+            "scope": self._passes.selector.scope,
+        }

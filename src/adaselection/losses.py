@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from adaselection import functional
-from adaselection._shapes import Float
+from adaselection._shapes import Float, Int
 from adaselection.errors import ArgumentError, LossShapeError
 from adaselection.types import LossKind
 
@@ -162,6 +162,21 @@ def labelled_mapping(model: nn.Module, batch: Mapping[str, Any]) -> Float[Tensor
     inner = getattr(model, "_orig_mod", model)  # a compiled model
     if type(inner).__name__.endswith(("ForCausalLM", "LMHeadModel")):
         logits, labels = logits[:, :-1], labels[:, 1:]
-    values = nnf.cross_entropy(logits.movedim(-1, 1), labels, reduction="none", ignore_index=-100)
+    values, counts = position_losses(logits.movedim(-1, 1), labels)
+    return values / counts.clamp_min(1)
+
+
+def position_losses(
+    logits: Float[Tensor, "b c *positions"], labels: Int[Tensor, b * positions], label_smoothing: float = 0.0
+) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"]]:
+    """Cross-entropy of each row summed over its positions whose label is not -100, and how many these are.
+
+    Args:
+        logits: classes second, as in `torch.nn.functional.cross_entropy`.
+        labels: class numbers; -100 where there is none.
+        label_smoothing: as in `torch.nn.functional.cross_entropy`.
+    """
+    values = nnf.cross_entropy(logits, labels, reduction="none", ignore_index=-100, label_smoothing=label_smoothing)
     counted: Tensor = labels != -100
-    return values.flatten(1).sum(1) / counted.flatten(1).sum(1).clamp_min(1)
+    rows = labels.shape[0]
+    return values.reshape(rows, -1).sum(1), counted.reshape(rows, -1).sum(1)

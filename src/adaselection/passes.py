@@ -40,7 +40,7 @@ class Passes:
         self.cheap = selector.cheap
         self.meter = selector.meter
         self.place = Place()
-        self.waiting = Accumulator()
+        self.waiting = Accumulator(selector.join)
         self.weights: Tensor | None = None
         self.scores: Tensor | None = None
         self._resuming = False
@@ -145,7 +145,7 @@ class Passes:
         if self.plan.batch_size is None:
             self.plan = replace(self.plan, batch_size=tree.length(incoming[0]))
         with self.meter.phase("load"):
-            rows = tree.cat(incoming)
+            rows = self.selector.join_rows(incoming)
             ids = self.cheap.ids(rows, len(incoming)) if self.cheap else None
             rows = self.selector.place(rows)
         self.meter.count(loaded=tree.length(rows))

@@ -120,6 +120,22 @@ class RecordedLoader:
         return self._passes.walks.walk
 
     @property
+    def position(self) -> int:
+        """Batches of the pass that runs handed out and recorded so far; 0 between passes."""
+        return max(0, self._passes.given - self.waiting)
+
+    @property
+    def waiting(self) -> int:
+        """Batches handed out whose losses `record` has not taken."""
+        return len(self._passes.recorder.waiting)
+
+    @property
+    def sample_weights(self) -> Tensor | None:
+        """Weights of the rows whose losses `record` takes next, shape ``[b]``; None where all are equal."""
+        waiting = self._passes.recorder.waiting
+        return waiting[0].weights if waiting else None
+
+    @property
     def stopped(self) -> bool:
         """The stop indicator: for some windows on end, no method was expected to lower a loss any more."""
         return self.policy.idle
@@ -155,6 +171,7 @@ class RecordedLoader:
         outputs: Tensor | None = None,
         targets: Tensor | None = None,
         features: Tensor | None = None,
+        grad_norms: Tensor | None = None,
     ) -> Tensor:
         """Take the losses of a batch, in the order in which batches were handed out, and reduce them for `backward`.
 
@@ -163,6 +180,7 @@ class RecordedLoader:
             outputs: of the model; needed, with the targets, by methods that read gradient norms.
             targets: of the batch.
             features: what goes into the model's last layer, shape ``[b, ...]``, for the bound over its parameters.
+            grad_norms: the gradient norms themselves, shape ``[b]``, in the place of these three.
 
         Returns:
             The mean of the losses, weighted where the draw has weights: a scalar with its graph.
@@ -171,7 +189,9 @@ class RecordedLoader:
             LossShapeError: not one loss per row of the batch that waits.
             ArgumentError: a method needs outputs and targets.
         """
-        return self._passes.recorder.record(losses, outputs, targets, features)
+        return self._passes.recorder.record(
+            losses, outputs=outputs, targets=targets, features=features, grad_norms=grad_norms
+        )
 
     def report(self) -> RecordedReport:
         """What the loader did so far, what it cost, and what its gate expected and got."""

@@ -78,13 +78,7 @@ class Recorder:
         self.meter.count(trained=-sum(len(drawn.ids) for drawn in back), steps=-len(back))
         return back
 
-    def record(
-        self,
-        losses: Tensor,
-        outputs: Tensor | None = None,
-        targets: Tensor | None = None,
-        features: Tensor | None = None,
-    ) -> Tensor:
+    def record(self, losses: Tensor, **more: Tensor | None) -> Tensor:
         """Take the losses of the oldest batch that waits; returns their mean, weighted where the draw has weights."""
         if not self.waiting:
             raise AdaSelectionError(
@@ -99,7 +93,7 @@ class Recorder:
             )
         reduced = losses.mean() if drawn.weights is None else (losses * drawn.weights.to(losses)).mean()
         if self._norms:
-            self._columns.setdefault("grad_norms", []).append(bound_norms(outputs, targets, features))
+            self._columns.setdefault("grad_norms", []).append(bound_norms(**more))
         self.waiting.popleft()
         self._numbers.extend(drawn.ids)
         self._runs.append([self.now, len(drawn.ids)])

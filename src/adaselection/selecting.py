@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from adaselection import agreement, dealing, distributed, tree
+from adaselection import agreement, checks, dealing, distributed, tree
 from adaselection._shapes import Float, Int
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
@@ -22,6 +22,7 @@ from adaselection.types import Selection, Signals
 
 Watch = Callable[[Signals, Selection], None]
 Scope = Literal["local", "global"]
+Join = Callable[[Sequence[Batch]], Batch]
 
 
 class Selector:
@@ -34,6 +35,7 @@ class Selector:
         watch: called with the signals and the selection of each window, charged to no phase.
         cheap: scores in the place of the scorer; the kept rows then carry their scores along.
         scope: ``"global"`` chooses from the joined batch of all processes.
+        join_rows: puts the rows of several batches of the loader into one.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Selector:
         watch: Watch | None = None,
         cheap: CheapScorer | None = None,
         scope: Scope = "local",
+        join_rows: Join = tree.cat,
     ) -> None:
         self.policy = policy
         self.scope = scope
@@ -51,6 +54,7 @@ class Selector:
         self.meter = meter
         self.watch = watch
         self.cheap = cheap
+        self.join_rows = join_rows
 
     def place(self, rows: Batch) -> Batch:
         """The rows on the model's device."""
@@ -133,6 +137,12 @@ class Selector:
         parts = (rows, *extra)
         return parts if len(parts) > 1 else rows
 
+    def join(self, kept: Sequence[Batch]) -> Batch:
+        """What `keep` gave several times, in one."""
+        if not (self.policy.weighted or self.cheap is not None):
+            return self.join_rows(kept)
+        return (self.join_rows([rows for rows, *_ in kept]), *tree.cat([tuple(extra) for _, *extra in kept]))
+
     def apart(self, batch: Batch) -> tuple[Batch, Tensor | None, Tensor | None]:
         """Rows that `keep` gave, their sample weights and the losses that they were scored with; None without such."""
         extra = self.policy.weighted + (self.cheap is not None)
@@ -146,12 +156,13 @@ class Selector:
             self.policy.check()
 
 
-def check_parts(loader: object, policy: object, weighted: bool, cheap: object) -> None:
-    """Refuse what is no loader, no policy or no `CheapScores`, and sample weights that nobody would use.
+def check_parts(loader: object, policy: object, weighted: bool, cheap: object, scope: object) -> None:
+    """Refuse what is no loader, policy, `CheapScores` or scope, and sample weights that nobody would use.
 
     Raises:
         ArgumentError: one of these.
     """
+    checks.one_of("scope", scope, ("local", "global"))
     if cheap is not None and not isinstance(cheap, CheapScores):
         raise ArgumentError(f"cheap must be CheapScores(...), such as CheapScores(shrink=2); got {cheap!r}.")
     if not isinstance(loader, Iterable):
@@ -159,6 +170,7 @@ def check_parts(loader: object, policy: object, weighted: bool, cheap: object) -
             f"loader must be an iterable of batches; got {type(loader).__name__}. "
             "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
         )
+    checks.refuse_prepared(loader)
     if not isinstance(policy, Policy):
         raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
     if policy.weighted and not weighted:

@@ -62,11 +62,24 @@ def _checked(records: RecordedLosses, policy: Policy, sharded: bool) -> Recorded
     return records
 
 
-def bound_norms(outputs: Tensor | None, targets: Tensor | None, features: Tensor | None) -> Tensor:
+def bound_norms(
+    outputs: Tensor | None = None,
+    targets: Tensor | None = None,
+    features: Tensor | None = None,
+    grad_norms: Tensor | None = None,
+) -> Tensor:
     """Bound of each row's gradient norm from the last layer: the norm at the logits, times that of its input.
+
+    Args:
+        outputs: of the model.
+        targets: of the batch.
+        features: what goes into the last layer.
+        grad_norms: norms that the user knows, in the place of all that; shape ``[b]``.
 
     Source: Katharopoulos & Fleuret 2018 (1803.00942).
     """
+    if grad_norms is not None:
+        return grad_norms.detach()
     if outputs is None or targets is None:
         raise ArgumentError(
             "the policy reads gradient norms: call loader.record(losses, outputs=model_outputs, targets=y)."

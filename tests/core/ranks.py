@@ -22,7 +22,13 @@ def free_port() -> int:
 
 
 def two_ranks(
-    child: str, folder: Path, *arguments: str, flags: Sequence[str] = (), seconds: float = 60.0, world: int = 2
+    child: str,
+    folder: Path,
+    *arguments: str,
+    flags: Sequence[str] = (),
+    seconds: float = 60.0,
+    world: int = 2,
+    **env: str,
 ) -> list[Any]:
     """What two processes, or ``world``, had to say: each runs the code and writes ``RANK.json`` into the folder.
 
@@ -38,7 +44,7 @@ def two_ranks(
     children = [
         subprocess.Popen(
             [sys.executable, *flags, "-c", child, str(folder), *arguments],
-            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"} | env,
             stderr=subprocess.PIPE,
             text=True,
         )
