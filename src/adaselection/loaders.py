@@ -25,8 +25,8 @@ from adaselection.tree import Batch
 
 STATE_VERSION = 2
 _NOTHING = (
-    "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. Pass "
-    'surplus="carry" or "flush", a smaller batch_size, or a higher rate.'
+    "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. "
+    'Pass surplus="carry" or "flush", a smaller batch_size, or a higher rate.'
 )
 
 
@@ -107,11 +107,10 @@ class SelectiveLoader:
             warmup=checks.count("warmup", warmup, 0),
         )
         self._declared, self._cheap = plan.batch_size, cheap
-        cheaply = (
-            CheapScorer(cheap, scorer, loader, policy.rate) if cheap and policy.needs and policy.rate < 1 else None
-        )
+        scored = policy.needs and policy.rate < 1
+        cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
         self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, scope, join))
-        if sizes is not None and surplus == "drop" and not len(self):
+        if sizes and surplus == "drop" and not len(self):
             warnings.warn(_NOTHING, stacklevel=2)
 
     @property
@@ -170,9 +169,7 @@ class SelectiveLoader:
             LossShapeError: not one loss per row of that batch.
         """
         if self._cheap is None:
-            raise ArgumentError(
-                "this loader does not watch its scores. Build it with cheap=CheapScores(), which scores as without."
-            )
+            raise ArgumentError("this loader does not watch its scores. Build it with cheap=CheapScores().")
         self._passes.observe(losses)
 
     def reduce(self, losses: Tensor) -> Tensor:
