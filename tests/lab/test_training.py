@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import SelectiveLoader, SingleMethod
+from adaselection.errors import ArgumentError
 from adaselection.functional import kept_per_batch
 from adaselection.lab import training
 from adaselection.lab.arms import PolicyOptions, arms
@@ -133,6 +134,11 @@ def test_a_short_last_batch_is_no_reason_to_warn(recwarn):
 
 def test_a_budget_below_one_step_still_makes_one():
     assert run(budget=1e-6).counts.steps == 1
+
+
+def test_a_pass_over_recorded_losses_without_a_batch_is_refused():
+    with pytest.raises(ArgumentError, match=f"of {ROWS} rows is less than a batch of {BATCH}, so a pass"):
+        run(method="recorded", rate=0.9 * BATCH / ROWS)
 
 
 def test_full_training_has_budget_one_whatever_is_asked():

@@ -10,11 +10,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from adaselection import RecordedLoader, SelectiveLoader, SingleMethod
+from adaselection.errors import ArgumentError
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.tasks import Splits
 from adaselection.lab.trace import Trace
 
-__all__ = ["wrapped"]
+__all__ = ["fills_a_batch", "wrapped"]
+
+
+def fills_a_batch(rate: float, rows: int, batch_size: int) -> bool:
+    """Whether a pass over recorded losses has a batch at all."""
+    return rate == 1 or rate * rows + 1e-9 >= batch_size
 
 
 def wrapped(
@@ -29,10 +35,18 @@ def wrapped(
         model: scores batches, where the arm does so.
         loss: one for each row.
         trace: told what was selected.
+
+    Raises:
+        ValueError: A pass over recorded losses would have no batch.
     """
     policy, preset = spec.policy(), spec.get_preset()
     if policy is not None and spec.arm().recorded:
         rows = len(splits.train)
+        if not fills_a_batch(policy.rate, rows, preset.batch_size):
+            raise ArgumentError(
+                f"--rate {policy.rate:g} of {rows} rows is less than a batch of {preset.batch_size}, so a pass over "
+                f"recorded losses would have no batch. Take a rate of at least {preset.batch_size / rows:.2g}."
+            )
         steps = spec.effective_budget * preset.epochs * rows / preset.batch_size
         passes = math.ceil(steps / max(1, int(policy.rate * rows / preset.batch_size)))
         anneal = spec.arm().anneal

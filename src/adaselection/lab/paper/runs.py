@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from adaselection.errors import ArgumentError
+from adaselection.lab.arms import get_arm
 from adaselection.lab.grid import Due
 from adaselection.lab.paper.budgets import budget_of
 from adaselection.lab.paper.plan import ROWS, TASKS, PresetName, cells, get_row, get_task
@@ -16,6 +17,7 @@ from adaselection.lab.profile import measure
 from adaselection.lab.record import Record
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.tasks import LoadOptions
+from adaselection.lab.wrapping import fills_a_batch
 
 __all__ = ["Estimate", "Slice", "estimates", "paper_specs"]
 
@@ -64,13 +66,15 @@ def paper_specs(
 
 
 def _seed_0(preset: PresetName, task: str, rows: Sequence[str], data_dir: Path | None) -> list[RunSpec]:
-    """The runs of a task with seed 0, each once."""
+    """The runs of a task with seed 0, each once; none where a pass over recorded losses would have no batch."""
     lab = get_task(task).labs[preset]
     base = RunSpec(lab.task, preset=lab.preset, method="full", data_dir=data_dir)
     size = len(base.get_task().load(base.get_preset(), LoadOptions(data_dir=data_dir)).train)
     found: dict[RunSpec, None] = {}
     for cell in cells(rows):
         row = get_row(cell.row)
+        if get_arm(row.arm).recorded and not fills_a_batch(cell.rate or 1, size, base.get_preset().batch_size):
+            continue
         budget = budget_of(row.cost, base.get_preset(), size, cell.rate)
         rate = base.rate if cell.rate is None or row.arm == "uniform_budget" else cell.rate
         found[replace(base, method=row.arm, options=row.options, rate=rate, budget=budget)] = None
