@@ -40,7 +40,7 @@ class Earned:
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper class are
-    rarely of it again, and training on others does not make them worse.
+    rarely of it again, training on others does not make them worse, and such a draw finds losses well above the mean.
 
     Args:
         rate: of the passes; turns passes into walks, and is the share that ``hard`` draws.
@@ -54,6 +54,7 @@ class Earned:
         visits: least visits behind a decision.
         reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
         moves: share of visits at which the upper class stays, below which it is learnt.
+        finds: mean loss that such a draw finds, over that of all, above which the record tells where the loss is.
         left: mean loss as a share of that after the first walk, above which there is something left to learn.
     """
 
@@ -70,16 +71,18 @@ class Earned:
         visits: int = 20,
         reduces: float = 2.0,
         moves: float = 0.2,
+        finds: float = 1.5,
         left: float = 0.02,
     ) -> None:
         self._rate = rate
         self._apart, self._stays, self._lost, self._learnt = apart, stays, lost, learnt
         self._least, self._audit, self._visits = least, audit, visits
-        self._reduces, self._moves, self._left = reduces, moves, left
-        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits", "reduces", "moves", "left")
+        self._reduces, self._moves, self._finds, self._left = reduces, moves, finds, left
+        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits", "reduces", "moves", "finds", "left")
         self.settings = {"members": list(MEMBERS), **{name: getattr(self, f"_{name}") for name in names}}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
+        self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
         self._worth = Worth()
 
@@ -106,29 +109,33 @@ class Earned:
         """Judge the evidence, and whether to leave anything out of this window."""
         split, losses = torch.stack(list(F.two_classes(_averages(signals)))), signals.losses.double()
         level = torch.stack([losses.mean(), _variance_gain(losses)])
-        found = torch.cat((split, level, self._sums.to(split.device), self._progress.to(split.device)))
+        gathered = (self._sums, self._found, self._progress)
+        found = torch.cat((split, level, *(part.to(split.device) for part in gathered)))
         if reduce is not None:
             found = reduce(found)
         threshold, apart, share, mean, tau, *rest = found.tolist()
-        sums, (visits, before, after) = Movement(*torch.tensor(rest[:-3], dtype=torch.float64)), rest[-3:]
+        (chosen, draws, total, rows), (visits, before, after) = rest[-7:-3], rest[-3:]
+        sums = Movement(*torch.tensor(rest[:-7], dtype=torch.float64))
+        finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         now = self._now
         if not now["judged"]:
             now["level"] = mean
         now["threshold"], now["mean"], now["judged"] = threshold, mean, 1.0
-        now["open"] = float(self._judge(apart, share, tau, sums))
+        now["open"] = float(self._judge(apart, share, tau, finds, sums))
         if visits:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
-        total = max(1.0, float(sums.visits))
-        carried = min(max(_KEEP * total, 2.0 * self._visits), _MEMORY, total)  # never too few to judge by
-        self._sums *= carried / total
+        count = max(1.0, float(sums.visits))
+        carried = min(max(_KEEP * count, 2.0 * self._visits), _MEMORY, count)  # never too few to judge by
+        self._sums *= carried / count
+        self._found *= _KEEP
         self._progress.zero_()
         return bool(now["open"])
 
-    def _judge(self, apart: float, share: float, tau: float, sums: Movement) -> int:
+    def _judge(self, apart: float, share: float, tau: float, finds: float, sums: Movement) -> int:
         """Which member has the weight."""
         if self._wrong(apart, share, sums):
             return _TRUSTED
-        return _HARD if self._learnable(apart, tau, sums) else _UNIFORM
+        return _HARD if self._learnable(apart, tau, finds, sums) else _UNIFORM
 
     def _wrong(self, apart: float, share: float, sums: Movement) -> bool:
         """Whether the upper class is to be left out."""
@@ -140,10 +147,10 @@ class Earned:
         at_most = F.learnt_from_others(sums) + F.learnt_error(sums)
         return enough and two and stays > self._stays and at_most < self._learnt
 
-    def _learnable(self, apart: float, tau: float, sums: Movement) -> bool:
+    def _learnable(self, apart: float, tau: float, finds: float, sums: Movement) -> bool:
         """Whether the loss is in few instances, which are learnt."""
         stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
-        if self._now["mean"] < self._left * self._now["level"]:
+        if finds < self._finds or self._now["mean"] < self._left * self._now["level"]:
             return False
         if self._now["open"] == _HARD:
             return tau > self._reduces / _SLACK and (stays < self._moves * _SLACK or not enough)
@@ -178,14 +185,26 @@ class Earned:
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
             self._worth.see((new <= threshold).double(), torch.where(upper, self._audit, 1.0))
-        elif now["open"] == _HARD and now["mean"] > 0:
-            self._worth.see(new, (self._rate / 2 * (1 + old / now["mean"])).clamp_max(1.0))
+        elif now["mean"] > 0:
+            self._find(old, new)
+
+    def _find(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
+        """Gather what ``hard`` finds, or would have found of a whole walk."""
+        often = ((1 + old / self._now["mean"]) / 2).clamp(0.5, 1 / self._rate)  # chances over that of one at random
+        ones = torch.ones_like(new)
+        if self._now["open"] == _HARD:
+            self._worth.see(new, often * self._rate)
+            parts = (new, ones, new / often, 1 / often)
+        else:
+            parts = (new * often, often, new, ones)
+        self._found += torch.stack([part.sum() for part in parts]).cpu()
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""
         return {
             "sums": self._sums.clone(),
             "progress": self._progress.clone(),
+            "found": self._found.clone(),
             "now": dict(self._now),
             "worth": self._worth.state_dict(),
         }
@@ -200,7 +219,7 @@ class Earned:
         checks.same_state(own, state, (), "evidence")
         checks.same_state(own["now"], state["now"], (), "evidence")
         checks.same_state(own["worth"], state["worth"], (), "evidence")
-        for name in ("sums", "progress"):
+        for name in ("sums", "progress", "found"):
             if not isinstance(state[name], Tensor) or state[name].shape != own[name].shape:
                 raise StateError(f"the evidence state is damaged: {name} is {state[name]!r}. Take another checkpoint.")
 
@@ -212,6 +231,7 @@ class Earned:
         """
         self.check(state)
         self._sums, self._progress = state["sums"].clone(), state["progress"].clone()
+        self._found = state["found"].clone()
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
         self._worth.load_state_dict(state["worth"])
 

@@ -14,6 +14,7 @@ import torch
 from adaselection import AdaSelection, Signals, SingleMethod
 from adaselection.earned import Earned
 from adaselection.errors import StateError
+from adaselection import functional as F  # noqa: N812
 from adaselection.functional.evidence import two_classes
 from adaselection.worth import Worth
 
@@ -120,10 +121,19 @@ def memorised(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
     return np.where(first(0.3, ids), own, clean(time, ids, visits))
 
 
-def forgotten(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+def anew(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
     """Others every time: most are known, a few are not, and all get better whatever is trained on."""
     chance = np.random.default_rng((int(time * SIZE), *ids[:4].tolist())).exponential(size=len(ids))
     return chance**2.5 * math.exp(-time / 6)
+
+
+def tail(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+    """A long tail of hard ones, each of which is known at most visits."""
+    return (
+        np.random.default_rng(5).exponential(size=SIZE)[ids] ** 2.25
+        * np.sqrt(anew(time, ids, visits))
+        * math.exp(-time / 4)
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,13 +143,13 @@ def test_a_crowd_that_is_learnt_is_never_taken_for_wrong(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_few_that_hold_the_loss_and_are_learnt_are_drawn_more_often(seed: int) -> None:
-    stream = Stream(forgotten, seed=seed).run(3)
+    stream = Stream(tail, seed=seed).run(3)
     assert stream.members[0] == "uniform"  # nothing was visited twice by then
     stream.run(9)
     first_open = stream.members.index("hard")
     assert first_open <= 5
-    assert stream.members[first_open:] == ["hard"] * (11 - first_open)
-    assert len(stream.left_out[-1]) == SIZE - PLACES
+    assert stream.members[first_open : first_open + 5] == ["hard"] * 5
+    assert {len(out) for out in stream.left_out} == {SIZE - PLACES}
     expected, _ = stream.policy.gains
     assert 1.3 < expected < 1 / RATE  # half of the places are drawn evenly, and a chance is 1 at most
 
@@ -151,7 +161,7 @@ def test_even_losses_and_those_that_stay_are_not_drawn_more_often(losses: Losses
 
 def test_the_hard_are_let_go_once_they_stay() -> None:
     def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
-        return (forgotten if time < 6 else wrong(0.3))(time, ids, visits)
+        return (tail if time < 6 else wrong(0.3))(time, ids, visits)
 
     members = Stream(losses).run(16).members
     opened = members.index("hard")
@@ -160,7 +170,7 @@ def test_the_hard_are_let_go_once_they_stay() -> None:
 
 def test_the_hard_are_let_go_once_little_is_left_to_learn() -> None:
     def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
-        return forgotten(time, ids, visits) * (1 if time < 6 else 1e-3)
+        return tail(time, ids, visits) * (1 if time < 6 else 1e-3)
 
     members = Stream(losses).run(16).members
     opened = members.index("hard")
@@ -169,8 +179,15 @@ def test_the_hard_are_let_go_once_little_is_left_to_learn() -> None:
     assert members[opened : opened + long] == ["hard"] * long  # at a stretch
 
 
+def test_a_record_that_is_out_of_date_does_not_tell_where_the_loss_is() -> None:
+    """Every time others: what the record says of an instance is nothing about its next loss."""
+    stream = Stream(anew).run(12)
+    assert float(F.variance_gain(torch.from_numpy(stream.last))) > 2
+    assert stream.members == ["uniform"] * 11
+
+
 def test_the_chances_of_the_hard_by_hand() -> None:
-    policy = Stream(forgotten).run(9).policy
+    policy = Stream(tail).run(9).policy
     assert policy.weights == {"uniform": 0, "trusted": 0, "hard": 1}
     window = Signals(torch.tensor([0.0, 1.0, 1.0, 2.0]), ages=torch.ones(4))
     found = policy.choose(window, 2).inclusion_probabilities
@@ -180,7 +197,7 @@ def test_the_chances_of_the_hard_by_hand() -> None:
 
 
 def test_negative_losses_are_not_drawn_in_proportion() -> None:
-    assert "hard" not in Stream(lambda *given: forgotten(*given) - 0.01).run(12).members
+    assert "hard" not in Stream(lambda *given: tail(*given) - 0.01).run(12).members
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
@@ -262,6 +279,7 @@ def test_losses_that_are_not_finite_are_no_evidence() -> None:
     told, expected = (stream.policy.state_dict()["earned"] for stream in (broken, plain))
     assert torch.equal(told["sums"], expected["sums"])
     assert torch.equal(told["progress"], expected["progress"])
+    assert torch.equal(told["found"], expected["found"])
 
 
 def test_all_decisions_repeat() -> None:
@@ -316,7 +334,7 @@ def test_gains_by_hand() -> None:
 
 
 def test_gains_of_the_hard_by_hand() -> None:
-    stream = Stream(forgotten).run(6)
+    stream = Stream(tail).run(6)
     state = stream.policy.state_dict()
     assert state["earned"]["worth"]["windows"] == stream.members.count("hard")
     worth = Worth()
@@ -359,6 +377,7 @@ def test_the_guide_names_the_defaults() -> None:
     assert (
         f"at fewer than {100 * default['moves']:g} % of the visits its instances are above the threshold again" in page
     )
+    assert f"are above {default['finds']:g} times the mean" in page
     assert f"the mean loss is above {100 * default['left']:g} % of that after the first walk" in page
 
 
