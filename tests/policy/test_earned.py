@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from adaselection import AdaSelection, Signals, SingleMethod
+from adaselection import functional as F  # noqa: N812
 from adaselection.earned import Earned
 from adaselection.errors import StateError
-from adaselection import functional as F  # noqa: N812
 from adaselection.functional.evidence import two_classes
 from adaselection.worth import Worth
 
