@@ -4,9 +4,11 @@
 usage: recorded_study.py [--jobs N] [--out FOLDER] [PART ...]
 
 Parts: tune, small, ladder, mnist, cifar10 and more; all if none is named. `tune` chooses learning rates on the
-validation split. Three are set by hand: bike's on plain data (the chosen 0.2 diverged with some seeds, under both arms
-alike, and was replaced), mnist's (its preset's) and clean cifar10's (from the records in results/cifar10). Of `more`
-nothing has run yet; docs/results says which runs of the other parts are missing.
+validation split. `recorded` is compared with `uniform_budget` at the rate that the trials of `uniform_budget` chose:
+the trials of both arms differ by less than their noise, and a rate of its own for each decided more than the choice
+of samples. Three rates are set by hand: bike's on plain data (the chosen 0.2 diverged with some seeds, under both arms
+alike), mnist's (its preset's) and clean cifar10's (from the records in results/cifar10). Of `more` the ladders and
+cifar10 have not run yet; docs/results says which runs of the other parts are missing.
 """
 
 import argparse
@@ -26,20 +28,22 @@ LADDER = (
     "recorded_katharopoulos_fleuret,recorded_biased,recorded_half_biased,recorded_unbiased,recorded_annealed,"
     "recorded_infobatch_annealed"
 )
-SMALL: Settings = {
+CHOSEN: dict[str, list[tuple[str, list[str]]]] = {  # learning rates that uniform's trials chose, for both arms
     "digits": [
-        [],
-        ["--label-noise", "0.2"],
-        NOISY,
-        ["--regime", "duplicated"],
-        ["--regime", "long_tail"],
-        ["--regime", "noise_switch", *NOISY],
+        ("0.15", []),
+        ("0.05", ["--label-noise", "0.2"]),
+        ("0.05", NOISY),
+        ("0.05", ["--regime", "duplicated"]),
+        ("0.4", ["--regime", "long_tail"]),
+        ("0.05", ["--regime", "noise_switch", *NOISY]),
     ],
-    "bike": [[], ["--regime", "outliers"]],
-    "regression": [[], ["--regime", "clean"]],
+    "bike": [("0.1", []), ("0.2", ["--regime", "outliers"])],
+    "regression": [("0.001", []), ("0.003", ["--regime", "clean"])],
 }
+SMALL: Settings = {task: [setting for _, setting in rows] for task, rows in CHOSEN.items()}
 TUNED_LADDER: Settings = {"digits": [[], NOISY], "regression": [[]]}
 LADDER_MORE: Settings = {"digits": [row for row in SMALL["digits"] if row not in TUNED_LADDER["digits"]]}
+TRIALS = {"digits": 10, "bike": 5, "regression": 2}  # bike's larger rates diverge with some seeds only
 RATES = {"digits": "0.05,0.15,0.4", "bike": "0.03,0.1,0.2", "regression": "0.0005,0.001,0.003"}
 
 
@@ -48,27 +52,33 @@ def commands(part: str) -> Iterator[list[str]]:
     if part == "tune":
         for task, settings in SMALL.items():
             for setting in settings:
-                arms = LADDER if setting in TUNED_LADDER.get(task, []) else PAIR
-                seeds = "5" if task == "bike" else "2"  # its larger rates diverge with some seeds only
-                yield ["tune", task, "--arms", arms, "--learning-rates", RATES[task], "--seeds", seeds, *setting]
+                if setting in TUNED_LADDER.get(task, []):
+                    yield tune(task, LADDER, 2, setting)
+                yield tune(task, PAIR, TRIALS[task], setting)
         yield ["tune", "cifar10", "--arms", PAIR, "--learning-rates", "0.1,0.25,0.6", "--budget", "0.3", *NOISY]
     if part == "small":
-        for task, settings in SMALL.items():
-            for setting in settings:
-                by_hand = ["--learning-rate", "0.1"] if (task, setting) == ("bike", []) else []
-                yield compare(task, f"full,{PAIR}", f"{BUDGETS},1.0", 20, *setting, *by_hand)
+        for task, rows in CHOSEN.items():
+            for learning_rate, setting in rows:
+                yield compare(task, "full", "1.0", 20, *setting)
+                yield compare(task, PAIR, f"{BUDGETS},1.0", 20, "--learning-rate", learning_rate, *setting)
     if part in ("ladder", "more"):
         for task, settings in (TUNED_LADDER if part == "ladder" else LADDER_MORE).items():
             for setting in settings:
                 yield compare(task, LADDER, "0.5", 10, *setting)
     if part == "mnist":
-        for setting in ([], NOISY):
+        for setting in SMALL["digits"]:
             yield compare(part, PAIR, BUDGETS, 5, *setting, "--learning-rate", "0.1")
     if part == "cifar10":
         yield compare(part, f"full,{PAIR}", BUDGETS, 5, "--learning-rate", "0.25")
     if part == "more":
-        yield compare("mnist", "full", "1.0", 5, "--learning-rate", "0.1")
+        for setting in ([], NOISY):
+            yield compare("mnist", "full,uniform_budget", "1.0", 5, *setting, "--learning-rate", "0.1")
         yield compare("cifar10", PAIR, BUDGETS, 5, *NOISY)
+
+
+def tune(task: str, arms: str, seeds: int, setting: list[str]) -> list[str]:
+    """Trials of one setting."""
+    return ["tune", task, "--arms", arms, "--learning-rates", RATES[task], "--seeds", str(seeds), *setting]
 
 
 def compare(task: str, arms: str, budgets: str, seeds: int, *more: str) -> list[str]:
