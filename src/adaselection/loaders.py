@@ -221,9 +221,10 @@ class SelectiveLoader:
             StateError: the state is of another version, policy, set-up or process. The loader is then as it was.
         """
         own, first = self.state_dict(), ("version", "settings")
-        checks.same_state({key: own[key] for key in first}, state, first[:1], "loader")
-        agreement.same_world(state)
-        checks.same_state(own, state, first, "loader")
+        for compared in (first[:1], first):
+            checks.same_state({key: own[key] for key in first}, state, compared, "loader")
+            agreement.same_world(state)
+        checks.same_state(own, state, (), "loader")
         self._passes.load_state_dict(state)
 
     def end_pass(self) -> None:

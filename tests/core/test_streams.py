@@ -83,8 +83,7 @@ def test_a_stream_of_tar_shards_resumes_with_the_same_rows(paths: list[Path], wo
     again = wrapped(paths, workers, surplus="carry")
     again.load_state_dict(state)
     with pytest.warns(UserWarning, match="reads and throws away .* batches of DataLoader"):
-        iterator = iter(again)
-    seen += [ids(batch) for batch in iterator]
+        seen += [ids(batch) for batch in again]
     seen += [ids(batch) for batch in again]
     assert seen == expected
 

@@ -27,7 +27,7 @@ FLAGS = {
     "holdout": {"--help", "--preset", "--regime", "--label-noise", "--split", "--seed", "--seeds", "--model"}
     | {"--epochs", "--learning-rate", "--folds", "--data-dir", "--threads", "--out"},
     "paper": {"--help", "--preset", "--tasks", "--rows", "--seeds", "--jobs", "--backend", "--scheduler", "--slice"}
-    | {"--minutes", "--pack", "--merge", "--data-dir", "--threads", "--out"},
+    | {"--minutes", "--pack", "--merge", "--report", "--data-dir", "--threads", "--out"},
 }
 
 

@@ -69,7 +69,7 @@ def test_a_method_of_your_own_trains_on_fewer_wrong_labels() -> None:
 
 def test_every_example_is_run_by_a_test() -> None:
     tests = Path(__file__).resolve().parents[1]
-    texts = [path.read_text(encoding="utf-8") for path in tests.glob("*/test_*examples.py")]
+    texts = [path.read_text(encoding="utf-8") for path in tests.glob("*/test_*example*.py")]
     names = {path.name for path in EXAMPLES.glob("*.py")}
     assert "recorded_loop.py" in names
     assert {name for name in names if not any(name in text for text in texts)} == set()
