@@ -22,14 +22,14 @@ export OMP_NUM_THREADS := 1
 export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-ARMS := full,uniform_budget,adaselection,uniform,big_loss,small_loss,grad_norm,adaboost,coreset_extremes,coreset_mean
+ARMS := full,uniform_budget,recorded,adaselection,uniform,big_loss,small_loss,grad_norm,adaboost,coreset_extremes,coreset_mean
 
 .PHONY: demo test test-core soak lint format clean distclean install
 .DELETE_ON_ERROR:
 
 demo: .venv/.lab
 	@$(BIN)/adaselection compare digits --arms $(ARMS) --rates 0.3 --budgets 0.5 --seeds 3 --jobs 1 \
-		--preset cpu --out demo_results
+		--preset cpu --label-noise 0.4 --out demo_results
 	@$(BIN)/adaselection report demo_results -o demo_report.html
 
 test: .venv/.dev

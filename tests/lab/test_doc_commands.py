@@ -49,7 +49,7 @@ def test_the_demo_runs_every_method_and_its_commands_are_accepted() -> None:
 
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     (arms,) = (line.partition(":= ")[2] for line in text.splitlines() if line.startswith("ARMS := "))
-    assert arms.split(",") == ["full", "uniform_budget", "adaselection", *methods()]
+    assert arms.split(",") == ["full", "uniform_budget", "recorded", "adaselection", *methods()]
     recipe = text.partition("\ndemo:")[2].partition("\n\n")[0]
     plain = recipe.replace("@$(BIN)/", "").replace("$(ARMS)", arms).replace("$(JOBS)", "2")
     found = commands_in(plain)

@@ -45,11 +45,12 @@ def short(records: Iterable[Record], budget: float) -> str:
     )
     outcomes = Counter(cell.outcome for cell in found)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    held = sum(cell.holds is True for cell in found)
+    worse = sum(cell.holds is False for cell in found)
     verdicts = "; ".join(f"{group.task}: {group.verdict.replace('**', '')}" for group in pooled(found))
     text = (
-        f"Over all {len(found)} cells of task, data and budget that ran: {counts}. In {held} of them the mean is no "
-        "worse than -0.1 points (for an error: -1 %). Judged by that, and by the interval pooled over a task's cells, "
+        f"Over all {len(found)} cells of task, data and budget that ran: {counts}. In {worse or 'none'} of them the "
+        "mean is worse than -0.1 points (for an error: -1 %). Judged by that, and by the interval pooled over a "
+        "task's cells, "
         f"which must be above -0.3 points (-1 %): {verdicts}."
     )
     caption = (
