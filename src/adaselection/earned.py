@@ -20,9 +20,9 @@ MEMBERS = ("uniform", "trusted", "hard")
 _UNIFORM, _TRUSTED, _HARD = range(3)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
-_MISFIT = 0.5  # of the mean loss after the first walk; what is wrong is no better than where everything began
+_MISFIT = 0.5  # of the mean loss after the first walk; what is wrong is above it, and what is learnt below
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
-_NUMBERS = ("open", "judged", "level", "threshold", "mean", "idle")
+_NUMBERS = ("open", "judged", "level", "threshold", "lower", "mean", "idle")
 
 
 class Earned:
@@ -33,10 +33,10 @@ class Earned:
     ``uniform``: whole walks.
 
     ``trusted``: walks without the upper of two classes of the average losses, but for a few that are looked at again.
-    Earned while these are wrong rather than hard: they fit no better than all did at the beginning, the classes stand
-    apart more than the halves of a uniform crowd would, the instances of the upper class are of it again at later
-    visits, and they do not get better through training on others. Lost when those that are looked at again are no
-    longer of that class.
+    Earned while these are wrong rather than hard: they fit no better than all did at the beginning and the others do,
+    the classes stand apart more than the halves of a uniform crowd would, the instances of the upper class are of it
+    again at later visits, and they do not get better through training on others. Lost when those that are looked at
+    again are no longer of that class.
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper class are
@@ -107,13 +107,15 @@ class Earned:
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
-        split, losses = torch.stack(list(F.two_classes(_averages(signals)))), signals.losses.double()
-        level = torch.stack([losses.mean(), _variance_gain(losses)])
+        averages, losses = _averages(signals), signals.losses.double()
+        classes = F.two_classes(averages)
+        lower = averages[averages <= classes.threshold].double().mean()
+        split, level = torch.stack(list(classes)), torch.stack([lower, losses.mean(), _variance_gain(losses)])
         gathered = (self._sums, self._found, self._progress)
         found = torch.cat((split, level, *(part.to(split.device) for part in gathered)))
         if reduce is not None:
             found = reduce(found)
-        threshold, apart, share, mean, tau, *rest = found.tolist()
+        threshold, apart, share, lower_mean, mean, tau, *rest = found.tolist()
         (chosen, draws, total, rows), (visits, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*torch.tensor(rest[:-7], dtype=torch.float64))
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
@@ -121,6 +123,7 @@ class Earned:
         if not now["judged"]:
             now["level"] = mean
         now["threshold"], now["mean"], now["judged"] = threshold, mean, 1.0
+        now["lower"] = lower_mean
         now["open"] = float(self._judge(apart, share, tau, finds, sums))
         if visits:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
@@ -142,7 +145,8 @@ class Earned:
         stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
         if self._now["open"] == _TRUSTED:
             return share > 0 and (stays > self._lost or not enough)
-        misfit = float(sums.losses) > _MISFIT * self._now["level"] * float(sums.visits)
+        between = _MISFIT * self._now["level"]
+        misfit = float(sums.losses) > between * float(sums.visits) and self._now["lower"] < between
         two = misfit and apart > self._apart and share >= self._least
         at_most = F.learnt_from_others(sums) + F.learnt_error(sums)
         return enough and two and stays > self._stays and at_most < self._learnt

@@ -220,6 +220,16 @@ def test_what_is_learnt_from_others_is_hard_and_stays() -> None:
     assert "trusted" not in stream.members  # and is not left out
 
 
+def test_where_nothing_is_learnt_classes_are_those_of_the_labels_and_stay() -> None:
+    def labels(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        """A model that says 0.55 and 0.45 to everything."""
+        return np.where(first(0.45, ids), 0.80, 0.60) * np.exp(0.01 * np.log(jitter(time, ids)))
+
+    stream = Stream(labels).run(12)
+    assert float(two_classes(torch.from_numpy(stream.average)).separation) > 0.9
+    assert stream.members == ["uniform"] * 11
+
+
 def test_a_tail_that_is_small_stays() -> None:
     assert "trusted" not in Stream(wrong(0.01)).run(12).members
 
