@@ -1,10 +1,12 @@
 """Accelerate on handwritten digits: the script as it was, with one line more.
 
-Run it with ``python examples/accelerate_digits.py``, or on several processes with ``accelerate launch
+Run it with ``python examples/accelerate_digits.py``, or on several processes with ``torchrun --nproc-per-node 2
 examples/accelerate_digits.py``. It needs accelerate, and scikit-learn for the pictures, and takes some seconds.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from accelerate import Accelerator
@@ -41,7 +43,8 @@ def main() -> None:
     loader = DataLoader(train, batch_size=BATCH, shuffle=True, drop_last=True)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     loader = PreparedSelectiveLoader(loader, AdaSelection(rate=0.5), accelerator=accelerator, model=model, loss_fn=ce)
-    schedule = accelerator.prepare(CosineAnnealingLR(optimizer, PASSES * len(loader) // ACCUMULATE))
+    steps = PASSES * math.ceil(len(loader) / ACCUMULATE)  # of the optimizer
+    schedule = accelerator.prepare(CosineAnnealingLR(optimizer, steps * accelerator.num_processes))
     for _ in range(PASSES):
         for x, y in loader:
             with accelerator.accumulate(model):
@@ -51,7 +54,7 @@ def main() -> None:
                 optimizer.zero_grad()
     with torch.no_grad():
         right = (model(test.tensors[0]).argmax(1) == test.tensors[1]).float().mean()
-    accelerator.print(f"{100 * float(right):.1f} % right")
+    accelerator.print(f"{100 * float(right):.1f} % right, learning rate {schedule.get_last_lr()[0]:.4f} at the end")
     accelerator.print(loader.report())
 
 

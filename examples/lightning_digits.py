@@ -1,4 +1,8 @@
-"""Lightning on handwritten digits, plain and with selection: one line differs.
+"""Lightning on handwritten digits, plain and with selection, for the same work: one line differs.
+
+Work is counted in rows that go forward; a row's backward pass counts as two. A plain pass costs 3 a row. At rate 0.5 a
+pass with selection costs 1 to score each row and 3 to train on half of them, 2.5 in all, so 12 such passes are as much
+work as 10 plain ones, and have fewer steps. On clean digits that does not pay: the plain one is as good or better.
 
 Run it with ``python examples/lightning_digits.py``. It needs lightning and scikit-learn, and takes some seconds.
 """
@@ -16,7 +20,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import AdaSelection, SelectiveLoader
 
-RATE, EPOCHS, BATCH = 0.3, 10, 64
+RATE, BATCH = 0.5, 64
+PLAIN_PASSES, SELECTIVE_PASSES = 10, 12  # of the same work
 
 
 class Plain(lightning.LightningModule):
@@ -65,11 +70,11 @@ class Selective(Plain):
         return SelectiveLoader(self.loader, AdaSelection(rate=RATE), model=self.net, loss_fn=self.loss_fn)
 
 
-def train(module: Plain) -> lightning.Trainer:
+def train(module: Plain, passes: int) -> lightning.Trainer:
     """Fit without decoration."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer = lightning.Trainer(
-        max_epochs=EPOCHS,
+        max_epochs=passes,
         accelerator="cpu",
         devices=1,
         logger=False,
@@ -83,11 +88,16 @@ def train(module: Plain) -> lightning.Trainer:
 
 def main() -> None:
     """Train both ways and print what came of it."""
-    for name, module in (("plain", Plain()), ("selective", Selective())):
-        trainer = train(module)
-        print(f"{name:<10} {100 * module.accuracy():.1f} % right after {trainer.global_step} steps")
+    plain, selective = Plain(), Selective()
+    steps = train(plain, PLAIN_PASSES).global_step
+    units = 3 * PLAIN_PASSES * len(plain.loader.dataset)
+    print(f"plain      {100 * plain.accuracy():.1f} % right after {steps} steps, work {units}")
+    trainer = train(selective, SELECTIVE_PASSES)
+    report = trainer.train_dataloader.report()
+    units = report.scored + 3 * report.trained
+    print(f"selective  {100 * selective.accuracy():.1f} % right after {trainer.global_step} steps, work {units}")
     print()
-    print(trainer.train_dataloader.report())
+    print(report)
 
 
 if __name__ == "__main__":

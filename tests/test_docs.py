@@ -1,7 +1,10 @@
 """Every Python block of the documents runs."""
 
+import ast
+import builtins
 import contextlib
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,30 @@ def test_the_readme_shows_the_one_line_change() -> None:
     assert "RecordedLoader(" in first.code
     assert first.no_run is None
     assert any("SelectiveLoader(" in block.code for block in read_blocks(ROOT / "README.md", "python"))
+
+
+@pytest.mark.parametrize("name", ["lightning", "recorded", "transformers", "accelerate", "streams"])
+def test_the_first_block_imports_what_it_uses_and_names_what_is_yours(name: str) -> None:
+    code = read_blocks(ROOT / "docs" / f"{name}.md", "python")[0].code
+    yours = re.search(r"^# your own: (.+)$", code, re.MULTILINE)
+    assert yours is not None
+    assert free_names(code) <= set(re.findall(r"\w+", yours[1]))
+
+
+def test_names_from_nowhere_are_found() -> None:
+    assert free_names("import torch.nn\nfrom a import b as c\nprint(torch, c, b)\nf = x") == {"b", "x"}
+    assert free_names("def f(a, *, k=z):\n    for i in a:\n        print(i, k, f)\nclass C(D): pass") == {"z", "D"}
+
+
+def free_names(code: str) -> set[str]:
+    """Names that code reads and nowhere imports, binds or takes as an argument."""
+    nodes = list(ast.walk(ast.parse(code)))
+    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    bound |= {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    return read - bound - set(dir(builtins))
 
 
 def test_blocks_share_a_namespace_in_order_and_errors_name_the_line(tmp_path: Path) -> None:

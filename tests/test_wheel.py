@@ -88,5 +88,5 @@ def test_the_command_says_what_to_install_where_the_extra_is_missing(installed: 
         check=False,
     )
     assert done.returncode == 2
-    assert 'pip install "adaselection[lab]"' in done.stderr
+    assert 'pip install ".[lab]"' in done.stderr
     assert "not installed here: tyro" in done.stderr

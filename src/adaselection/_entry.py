@@ -7,9 +7,9 @@ __all__ = ["main"]
 
 _NEEDED = ("tyro", "rich", "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "joblib", "filelock")
 _ADVICE = """adaselection: the command line needs packages that are not installed here: {missing}.
-The library itself needs torch alone; the command is the extra "lab". Install it with
+The library itself needs torch alone; the command is the extra "lab". Install it, in a clone of adaselection, with
 
-    {python} -m pip install "adaselection[lab]"
+    {python} -m pip install ".[lab]"
 """
 
 

@@ -56,8 +56,11 @@ def test_the_example_prints_both_accuracies_and_the_report() -> None:
     plain, selective = (float(value) for value in re.findall(r"([\d.]+) % right", printed))
     assert plain > 90
     assert selective > 90
-    assert re.search(r"after 210 steps", printed)
-    assert re.search(r"after 60 steps", printed)
+    steps = re.findall(r"after (\d+) steps, work (\d+)$", printed, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == [210, 120]
+    full, selected = (int(work) for _, work in steps)
+    assert full == 3 * 10 * 1297
+    assert 0.98 < selected / full <= 1
     assert re.search(r"^kept +\d", printed, re.MULTILINE)
 
 

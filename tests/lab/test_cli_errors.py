@@ -94,7 +94,7 @@ def test_missing_data_are_explained_with_what_to_do(out, tmp_path, monkeypatch, 
     assert main(["run", "bike", *SHORT, "--data-dir", str(mine), "--out", str(out)]) == 1
     said = capsys.readouterr().err
     assert said.startswith("adaselection: ")
-    for part in ("day.csv", str(mine), "ADASELECTION_DATA", "pip install 'adaselection[data]'"):
+    for part in ("day.csv", str(mine), "ADASELECTION_DATA", "pip install '.[data]' in a clone"):
         assert part in said
     assert main(["run", "bike", *SHORT, "--data-dir", str(mine / "typo"), "--out", str(out)]) == 1
     assert "typo, which is no folder. Correct it, or leave it out." in capsys.readouterr().err

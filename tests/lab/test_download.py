@@ -25,7 +25,7 @@ def test_what_is_nowhere_is_described_to_the_last_command(use, monkeypatch, tmp_
     target = tmp_path / "cache" / "tiny" / "tiny-published.npz"
     for words in (
         "Tiny set is not here",
-        "pip install 'adaselection[data]'",
+        "pip install '.[data]' in a clone",
         f"{tmp_path / 'argument'} (--data-dir)",
         f"{tmp_path} (${data.FOLDER_VARIABLE})",
         f"{tmp_path / 'cache'} (the cache)",

@@ -133,7 +133,7 @@ def test_a_scheduler_that_does_not_answer_is_named_with_what_to_start(tmp_path, 
 def test_without_dask_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     due = named(paper_specs("cpu", ["bike"], 1, rows=["full"]))
-    with pytest.raises(ClusterError, match=r"pip install 'adaselection\[cluster\]'"):
+    with pytest.raises(ClusterError, match=r"pip install '\.\[cluster\]' in a clone"):
         list(run_on_cluster(due, RecordStore(tmp_path)))
     assert cluster_module.__doc__
 

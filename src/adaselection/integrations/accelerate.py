@@ -30,7 +30,7 @@ try:
     from accelerate import Accelerator
     from accelerate.utils import synchronize_rng_states
 except ImportError as error:
-    raise ImportError("this module needs accelerate: pip install 'adaselection[accelerate]'") from error
+    raise ImportError("this module needs accelerate: pip install '.[accelerate]' in a clone of adaselection") from error
 
 
 class PreparedSelectiveLoader(PreparedLoader):

@@ -32,7 +32,8 @@ try:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     from transformers.trainer_utils import get_last_checkpoint
 except ImportError as error:
-    raise ImportError("this module needs transformers: pip install 'adaselection[transformers]'") from error
+    needed = "this module needs transformers: pip install '.[transformers]' in a clone of adaselection"
+    raise ImportError(needed) from error
 
 Plane = Literal["recorded", "fresh"]
 _FILE = "adaselection"

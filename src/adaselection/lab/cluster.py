@@ -78,7 +78,7 @@ def _backend(workers: int, scheduler: str | None) -> Iterator[Any]:
         from joblib import register_parallel_backend
         from joblib._dask import DaskDistributedBackend
     except ImportError:
-        raise ClusterError("--backend dask needs Dask: pip install 'adaselection[cluster]'") from None
+        raise ClusterError("--backend dask needs Dask: pip install '.[cluster]' in a clone of adaselection") from None
     register_parallel_backend("dask", DaskDistributedBackend)
     if scheduler is not None:
         try:

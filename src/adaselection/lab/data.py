@@ -140,7 +140,7 @@ def _download(source: Source, folders: list[tuple[Path, str]]) -> tuple[Path, ..
             for url, sha256, file in zip(layout.urls, hashes, layout.files, strict=True)
         )
     except ImportError:
-        reason = "downloading needs the package pooch: pip install 'adaselection[data]'"
+        reason = "downloading needs the package pooch: pip install '.[data]' in a clone of adaselection"
     except (OSError, ValueError) as error:  # no network, a full disk; or another hash than the published one
         reason = f"the download failed: {error}"
     raise DataNotFoundError(_not_found(source, folders, folder, reason)) from None
