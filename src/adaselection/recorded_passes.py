@@ -147,6 +147,7 @@ class RecordedPasses:
         Raises:
             StateError: a part of the state does not fit. Everything is then as it was.
         """
+        checks.refuse_other_loader(state, "place", "SelectiveLoader", "RecordedLoader")
         own = self.state_dict()
         checks.same_state(own, state, ("version",), "loader")
         agreement.same_world(state)
