@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +27,15 @@ class Policy(Stepping):
         self._settings = settings
         self._warned = False
         self._on_records = False
+
+    def __repr__(self) -> str:
+        usual, always = self._usual(), ("method", "rate")
+        told = (f"{k}={v!r}" for k, v in self._settings.items() if k in always or k not in usual or v != usual[k])
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def _usual(self) -> dict[str, Any]:
+        """Settings that need not be told, as nobody asked for others."""
+        return {}
 
     @property
     def rate(self) -> float:
@@ -225,8 +233,7 @@ class Policy(Stepping):
         """Say once when rounding to whole rows moves the rate by more than a tenth; `select` does."""
         if not self._warned and abs(k / size - self.rate) > 0.1 * self.rate:
             self._warned = True
-            warnings.warn(
+            checks.warn(
                 f"a batch of {size} rows at rate {self.rate:g} keeps {k}, an effective rate of {k / size:.3g}. "
                 "Use larger batches, or select over several of them with SelectiveLoader(window=...).",
-                stacklevel=3,
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ from adaselection.errors import ArgumentError, LossShapeError, NonFiniteLossErro
 from adaselection.types import Signals
 
 _T = TypeVar("_T")
+_INSIDE = ("adaselection", "torch", "contextlib", "jaxtyping", "beartype")  # no line of these is the user's
 
 
 def number(name: str, value: float) -> float:
@@ -159,6 +162,27 @@ def finite_enough(signals: Signals, k: int, share: float) -> bool:
             rows,
         )
     return False
+
+
+def warn(message: str) -> None:
+    """Warn at the nearest line of other people's code, however deep in this library it is found out."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+def refuse_other_loader(given: object, sign: str, owner: str, this: str) -> None:
+    """Refuse the state of the other kind of loader, which an entry of its own gives away.
+
+    Raises:
+        StateError: it has the entry ``sign``, which only the states of an ``owner`` have.
+    """
+    if isinstance(given, Mapping) and sign in given:
+        raise StateError(
+            f"this is the state of a {owner}, and this loader is a {this}. Load it into a {owner}, or take a "
+            f"checkpoint that a {this} wrote."
+        )
 
 
 def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[str], what: str) -> None:

@@ -80,7 +80,7 @@ class Diagnosis:
             ("weight entropy", "unknown" if entropy is None else f"{max(0.0, entropy):.2f}",
              "of the methods; 1: equal weights, 0: one method has all"),
             ("majority prediction", _percent(self.collapse.majority), "share of the commonest answer"),
-            ("fit", self.fit.sign or "no sign", self.fit.reason),
+            ("fit", self.fit.sign or "no sign of over- or underfitting", self.fit.reason),
         )  # fmt: skip
 
     def _caution(self) -> str:

@@ -18,16 +18,12 @@ from adaselection.errors import ArgumentError, EmptyLoaderError, LossShapeError
 from adaselection.losses import LossFn
 from adaselection.meter import Meter, Report
 from adaselection.passes import Passes
-from adaselection.plan import Plan, Surplus, Update
+from adaselection.plan import NOTHING, Plan, Surplus, Update
 from adaselection.scoring import ModelScorer, ScoreFn, ScoreMode
 from adaselection.selecting import Join, Scope, Selector, Watch, check_parts
 from adaselection.tree import Batch
 
 STATE_VERSION = 2
-_NOTHING = (
-    "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. "
-    'Pass surplus="carry" or "flush", a smaller batch_size, or a higher rate.'
-)
 
 
 class SelectiveLoader:
@@ -111,7 +107,10 @@ class SelectiveLoader:
         cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
         self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, scope, join))
         if sizes and surplus == "drop" and not len(self):
-            warnings.warn(_NOTHING, stacklevel=2)
+            warnings.warn(NOTHING, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"SelectiveLoader({self.policy!r}, batch_size={self.batch_size}, update={self._passes.plan.update!r})"
 
     @property
     def batch_size(self) -> int | None:
@@ -220,6 +219,7 @@ class SelectiveLoader:
         Raises:
             StateError: the state is of another version, policy, set-up or process. The loader is then as it was.
         """
+        checks.refuse_other_loader(state, "walks", "RecordedLoader", "SelectiveLoader")
         own, first = self.state_dict(), ("version", "settings")
         for compared in (first[:1], first):
             checks.same_state({key: own[key] for key in first}, state, compared, "loader")

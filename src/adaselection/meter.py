@@ -112,8 +112,8 @@ class Report:
             ("seconds", f"{total:.2f}: " + ", ".join(f"{name} {spent:.2f}" for name, spent in self.seconds.items())),
             ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
             ("forward : step", self._ratio()),
-            ("costs as much as", f"uniform subsampling at rate {_number(self.equivalent_uniform_rate)} (seconds)"),
-            ("", f"uniform subsampling at rate {_number(self.unit_equivalent_uniform_rate)} (counted work)"),
+            ("costs as much as", _costs(self.equivalent_uniform_rate, "seconds")),
+            ("", _costs(self.unit_equivalent_uniform_rate, "counted work")),
         ]
         if (self.score_correlation, self.window_correlation, self.score_cost) != (None, None, None):
             rows.append(("cheap scores", self._scores()))
@@ -137,6 +137,8 @@ class Report:
         bound = self.speedup_bound
         if bound is None:
             return "- (nothing was scored)"
+        if bound >= 1 and (self.equivalent_uniform_rate or 0.0) > 1:
+            return f"{self.forward_step_ratio:.2f}: choosing took longer than what it saved"
         gain = f"a pass can be at most {bound:.2f} times as fast"
         warning = "" if bound >= 1.1 else "; selection cannot pay at this rate"
         return f"{self.forward_step_ratio:.2f}: {gain}{warning}"
@@ -192,6 +194,13 @@ class Meter:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _costs(rate: float | None, what: str) -> str:
+    """What the same cost would have bought; no subsampling has a rate above 1."""
+    if rate is None or rate <= 1:
+        return f"uniform subsampling at rate {_number(rate)} ({what})"
+    return f"{rate:.2f} times a plain pass ({what}): selection does not pay here"
 
 
 def _percent(value: float | None) -> str:

@@ -37,6 +37,7 @@ class Passes:
         self.loader = loader
         self.plan = plan
         self.selector = selector
+        selector.full = plan.sizes.grouped(plan.window).largest if plan.sizes else 0
         self.cheap = selector.cheap
         self.meter = selector.meter
         self.place = Place()

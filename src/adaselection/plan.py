@@ -12,6 +12,10 @@ from adaselection.incoming import Sizes
 
 Surplus = Literal["drop", "carry", "flush"]
 Update = Literal["accumulate", "every_batch"]
+NOTHING = (
+    "a pass over this loader keeps fewer rows than one batch and drops them, so it yields nothing. "
+    'Pass surplus="carry" or "flush", a smaller batch_size, or a higher rate.'
+)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from torch import Tensor
@@ -13,7 +12,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
 from adaselection.earned import Earned
 from adaselection.errors import ArgumentError, StateError
-from adaselection.registry import MethodInfo, MethodLike, adaboost_method, resolve
+from adaselection.registry import MethodLike, resolve_all
 from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
 from adaselection.types import Selection, Signals
 from adaselection.windows import drawn
@@ -84,7 +83,7 @@ class AdaSelection(Policy):
         default = _PAPER if replicate == "paper" else _SOUND
         reading = adaboost or default["adaboost"]
         recipe = Recipe(
-            methods=_rows(_FRESH if methods is None else methods, reading),
+            methods=resolve_all(_FRESH if methods is None else methods, reading),
             rate=checks.rate(rate),
             beta=checks.within("beta", beta, -1, 1),
             weighting=checks.one_of("weighting", weighting or default["weighting"], WEIGHTINGS),
@@ -109,6 +108,9 @@ class AdaSelection(Policy):
         self._as_scored = choice is not None or importance is not None or replicate is not None
         own = methods is None and weighting is None and not self._as_scored and weight_exponent == 0
         self._earned = Earned(rate) if own else None
+
+    def _usual(self) -> dict[str, Any]:
+        return AdaSelection(rate=self.rate, replicate=self._settings["replicate"])._settings | {"replicate": None}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -203,7 +205,7 @@ class SingleMethod(Policy):
         adaboost: F.AdaBoostReading | None = None,
         max_nonfinite: float = 0.25,
     ) -> None:
-        rows = _rows((method,), adaboost)
+        rows = resolve_all((method,), adaboost)
         recipe = Recipe(
             methods=rows,
             rate=checks.rate(rate),
@@ -223,24 +225,8 @@ class SingleMethod(Policy):
         settings = {"method": rows[0].name, "rate": rate, "adaboost": adaboost, "seed": seed}
         super().__init__(recipe, checks.seed(seed), settings)
 
-
-def _rows(methods: Sequence[MethodLike], reading: F.AdaBoostReading | None) -> tuple[MethodInfo, ...]:
-    """The methods' rows, with AdaBoost in the reading asked for.
-
-    Raises:
-        ArgumentError: no method, an unknown or a repeated one, or an unknown reading.
-    """
-    if isinstance(methods, str) or not isinstance(methods, Sequence):
-        raise ArgumentError(f'methods is a list of methods, such as ("big_loss", "uniform"); got {methods!r}.')
-    if not methods:
-        raise ArgumentError('methods is empty; name at least one, such as methods=("big_loss", "uniform").')
-    checks.one_of("adaboost", reading, F.ADABOOST_READINGS, optional=True)
-    rows = tuple(resolve(method) for method in methods)
-    names = [row.name for row in rows]
-    for name in names:
-        if names.count(name) > 1:
-            raise ArgumentError(f"method {name!r} is named {names.count(name)} times; name each method once.")
-    return tuple(replace(r, function=adaboost_method(reading)) if r.name == "adaboost" else r for r in rows)
+    def _usual(self) -> dict[str, Any]:
+        return {"adaboost": None, "seed": 0}
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

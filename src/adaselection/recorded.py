@@ -93,6 +93,9 @@ class RecordedLoader:
                 stacklevel=2,
             )
 
+    def __repr__(self) -> str:
+        return f"RecordedLoader({self.policy!r}, batch_size={self.batch_size})"
+
     @property
     def records(self) -> RecordedLosses:
         """What training saw last of each instance."""

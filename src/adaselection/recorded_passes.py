@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,11 +13,12 @@ from adaselection.chooser import Chooser
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, EmptyLoaderError, StateError
 from adaselection.limits import Limits
-from adaselection.recorder import Recorder
+from adaselection.recorder import Recorder, forgotten
 from adaselection.tree import Batch
 from adaselection.walks import Planner, Walks
 
 STATE_VERSION = 3
+_IN_FLIGHT = 2  # batches that a framework may hold when a pass ends, untrained
 
 
 class RecordedPasses:
@@ -87,7 +89,7 @@ class RecordedPasses:
         if serial != self._serial:  # since it was made, a state was loaded or a newer pass made
             yield from self.start()
             return
-        meter = self.recorder.meter
+        meter, before = self.recorder.meter, self.given
         while self.given < self.planned:
             self.recorder.check()
             batch, drawn = self._load()
@@ -98,8 +100,13 @@ class RecordedPasses:
             meter.charge("train", time.perf_counter() - started)
             if serial != self._serial:
                 raise AdaSelectionError("a newer pass over this loader has begun; only one can run at a time.")
+        out, waiting = self.given - before, len(self.recorder.waiting)
         self._end()
         self.recorder.check()
+        if waiting == out > _IN_FLIGHT:
+            warnings.warn(
+                f"the pass handed out {out} batches, and {forgotten('none of their losses came')}", stacklevel=2
+            )
 
     def _load(self) -> tuple[Batch, Drawn]:
         """The next batch; the time of planning that it may need is charged to the selection."""
@@ -140,6 +147,7 @@ class RecordedPasses:
         Raises:
             StateError: a part of the state does not fit. Everything is then as it was.
         """
+        checks.refuse_other_loader(state, "place", "SelectiveLoader", "RecordedLoader")
         own = self.state_dict()
         checks.same_state(own, state, ("version",), "loader")
         agreement.same_world(state)

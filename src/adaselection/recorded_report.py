@@ -132,11 +132,13 @@ class RecordedReport:
             ),
             ("a pass", f"{self.steps_per_pass} steps (rate {self.rate:g}); a walk over all data {self.steps_per_walk}"),
             ("gate", self._gate()),
-            ("gain an instance", f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"),
             ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
             ("seconds", ", ".join(f"{name} {self.seconds[name]:.2f}" for name in PHASES if name != "score")),
             ("selection costs", "-" if overhead is None else f"{100 * overhead:.2f} % of loading and training"),
         ]
+        if (self.predicted_gain, self.realised_gain) != (None, None):
+            gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
+            rows.insert(3, ("gain an instance", gain))
         if self.effective is not None and self.effective < 0.995:
             rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
         if self.forced:

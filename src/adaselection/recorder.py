@@ -63,7 +63,7 @@ class Recorder:
         self.meter.count(loaded=len(drawn.ids), trained=len(drawn.ids), steps=1)
         self._over = False
         if len(self.waiting) > _FORGOTTEN:
-            raise _forgotten(f"{_FORGOTTEN} batches went out and none of their losses came back")
+            raise AdaSelectionError(forgotten(f"{_FORGOTTEN} batches went out and none of their losses came back"))
 
     def take_back(self) -> list[Drawn]:
         """Batches handed out in a pass that was left, and not trained on.
@@ -74,7 +74,7 @@ class Recorder:
         back = list(self.waiting)
         self.waiting.clear()
         if back and self._over:
-            raise _forgotten(f"the losses of {len(back)} batches of the last pass never came")
+            raise AdaSelectionError(forgotten(f"the losses of {len(back)} batches of the last pass never came"))
         self.meter.count(trained=-sum(len(drawn.ids) for drawn in back), steps=-len(back))
         return back
 
@@ -223,8 +223,9 @@ def _joined(values: list[Tensor]) -> Tensor:
     return torch.cat([value.to(values[-1].device) for value in values]) if values else torch.empty(0)
 
 
-def _forgotten(what: str) -> AdaSelectionError:
-    return AdaSelectionError(
+def forgotten(what: str) -> str:
+    """What to do about losses that did not come; ``what`` says which."""
+    return (
         f"{what}, so nothing can be chosen from them. Write loss = loader.record(per_sample_losses) in the loop, once "
         "for each batch, in the order of the batches."
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from adaselection import checks
+from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.catalogue import PAPER_ROWS, Inclusion, MethodInfo, adaboost_method, required
 from adaselection.catalogue_recorded import RECORDED_ROWS
@@ -27,6 +30,7 @@ __all__ = [
     "register_method",
     "required",
     "resolve",
+    "resolve_all",
 ]
 
 MethodLike = str | tuple[str, Method] | Method
@@ -115,6 +119,26 @@ def resolve(method: MethodLike) -> MethodInfo:
         f"a method is a name, a pair (name, function) or a named function; got {method!r}. "
         'Give a nameless function a name: ("mine", lambda signals: -signals.losses).'
     )
+
+
+def resolve_all(methods: Sequence[MethodLike], reading: F.AdaBoostReading | None) -> tuple[MethodInfo, ...]:
+    """The methods' rows, with AdaBoost in the reading asked for.
+
+    Raises:
+        ArgumentError: no method, an unknown or a repeated one, or an unknown reading.
+    """
+    if isinstance(methods, str) or not isinstance(methods, Sequence):
+        hint = f" Did you mean rate={methods!r}?" if isinstance(methods, (int, float)) and 0 < methods <= 1 else ""
+        raise ArgumentError(f'methods is a list of methods, such as ("big_loss", "uniform"); got {methods!r}.{hint}')
+    if not methods:
+        raise ArgumentError('methods is empty; name at least one, such as methods=("big_loss", "uniform").')
+    checks.one_of("adaboost", reading, F.ADABOOST_READINGS, optional=True)
+    rows = tuple(resolve(method) for method in methods)
+    names = [row.name for row in rows]
+    for name in names:
+        if names.count(name) > 1:
+            raise ArgumentError(f"method {name!r} is named {names.count(name)} times; name each method once.")
+    return tuple(replace(r, function=adaboost_method(reading)) if r.name == "adaboost" else r for r in rows)
 
 
 def _own(

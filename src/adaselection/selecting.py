@@ -36,6 +36,9 @@ class Selector:
         cheap: scores in the place of the scorer; the kept rows then carry their scores along.
         scope: ``"global"`` chooses from the joined batch of all processes.
         join_rows: puts the rows of several batches of the loader into one.
+
+    Attributes:
+        full: rows of the largest window, of those to come or so far; what rounding does to smaller ones is no news.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Selector:
         self.watch = watch
         self.cheap = cheap
         self.join_rows = join_rows
+        self.full = 0
 
     def place(self, rows: Batch) -> Batch:
         """The rows on the model's device."""
@@ -94,20 +98,27 @@ class Selector:
 
     def _selected(self, signals: Signals) -> Selection:
         """What the policy chooses of this process's rows; if one of several processes fails, all do."""
+        k = self._rounded(signals.losses.shape[0])
         if distributed.world_size() == 1:
-            return self.policy.select(signals)
+            return self.policy.select(signals, count=k)
         try:
-            return self.policy.select(signals, reduce=agreement.mean_or_refusal)
+            return self.policy.select(signals, reduce=agreement.mean_or_refusal, count=k)
         except NonFiniteLossError as error:
             if error.rows:  # found before the processes met
                 agreement.fail(len(self.policy.methods), signals.losses.device)
             raise
 
+    def _rounded(self, size: int) -> int:
+        """Rows to keep of a window."""
+        k, self.full = kept_per_batch(size, self.policy.rate), max(self.full, size)
+        if size == self.full > 0:
+            self.policy.warn_rounding(size, k)
+        return k
+
     def _keep_jointly(self, rows: Batch, signals: Signals) -> Batch:
         """As `keep`, of the joined batch: W times as many rows chosen of it, and an equal share of them for each."""
         size, world = signals.losses.shape[0], distributed.world_size()
-        k = kept_per_batch(size, self.policy.rate)
-        self.policy.warn_rounding(size, k)
+        k = self._rounded(size)
         with self.meter.phase("exchange"):
             blank = Signals.blank(world * size, signals.losses.device)
             signals = dealing.joined(signals) if self.policy.needs else blank

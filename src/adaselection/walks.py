@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 
 from adaselection import checks, replay
 from adaselection.drawn import Drawn, Lent, as_they_are, numbered, packed, unpacked
@@ -107,6 +107,12 @@ class Walks:
             EmptyLoaderError: the loader has no batch.
         """
         size = self.loader.batch_size or getattr(self.loader.batch_sampler, "batch_size", None)
+        batches: Any = self.loader.batch_sampler
+        if type(batches) is BatchSampler and batches.drop_last and not len(batches) and (rows := len(batches.sampler)):  # type: ignore[arg-type]
+            raise EmptyLoaderError(
+                f"drop_last=True with batch_size={size} leaves no batch of {rows} instances. Give the DataLoader "
+                f"drop_last=False, or a batch_size of at most {rows}."
+            )
         if not len(self) or not isinstance(size, int):
             raise EmptyLoaderError(
                 "the loader has no batch, or does not say how many rows a batch has. Check its data set, and give a "

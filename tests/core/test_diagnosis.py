@@ -245,6 +245,7 @@ def test_diagnose_asks_everything_and_prints_a_plain_table():
     assert "4 of 1000 never" in lines[0]
     assert lines[1].endswith("starved (under half of even): 3")
     assert "unknown" in lines[4]
+    assert "no sign of over- or underfitting" in lines[5]
     starts = {line.index(row[1], 20) for line, row in zip(lines, found.rows(), strict=True)}
     assert len(starts) == 1
 

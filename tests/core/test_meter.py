@@ -115,6 +115,17 @@ def test_the_table() -> None:
     assert "3 losses, none of them kept" in str(slow)
 
 
+def test_the_table_of_a_selection_that_does_not_pay() -> None:
+    lost = replace(REPORT, seconds={**REPORT.seconds, "select": 8.0})  # 12.3 s, and a plain pass has 6.5 s
+    assert str(lost).splitlines()[5:] == [
+        "forward : step    0.33: choosing took longer than what it saved",
+        "costs as much as  1.89 times a plain pass (seconds): selection does not pay here",
+        "                  uniform subsampling at rate 0.63 (counted work)",
+    ]
+    work = replace(REPORT, trained=700, rate=0.7)  # (1000 + 3 * 700) / 3000
+    assert str(work).splitlines()[-1].strip() == ("1.03 times a plain pass (counted work): selection does not pay here")
+
+
 def test_as_dict_has_every_figure() -> None:
     figures = REPORT.as_dict()
     assert figures["seconds"] == REPORT.seconds

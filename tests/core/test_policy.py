@@ -115,6 +115,15 @@ def test_rounding_is_said_once() -> None:
         AdaSelection(rate=0.3).select(torch.rand(40))
 
 
+def test_policies_tell_what_was_asked_for() -> None:
+    assert repr(AdaSelection(rate=0.3)) == "AdaSelection(rate=0.3)"
+    assert repr(AdaSelection(replicate="paper", seed=2)) == "AdaSelection(rate=0.3, replicate='paper', seed=2)"
+    own = AdaSelection(("big_loss", "uniform"), 0.5, choice="top_k", curriculum="text")
+    assert repr(own) == ("AdaSelection(methods=['big_loss', 'uniform'], rate=0.5, choice='top_k', curriculum='text')")
+    assert repr(SingleMethod("big_loss", 0.5)) == "SingleMethod(method='big_loss', rate=0.5)"
+    assert repr(SingleMethod("uniform", seed=1)) == "SingleMethod(method='uniform', rate=0.3, seed=1)"
+
+
 def shortest(signals: Signals) -> Tensor:
     return -(signals.losses - 0.5).abs()
 

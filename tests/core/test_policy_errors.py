@@ -28,7 +28,7 @@ NAN, INF = math.nan, math.inf
         ({"methods": ()}, "methods is empty"),
         ({"methods": []}, "methods is empty"),
         ({"methods": "big_loss"}, "methods is a list of methods"),
-        ({"methods": 3}, "methods is a list of methods"),
+        ({"methods": 0.3}, r"methods is a list of methods.*got 0\.3\. Did you mean rate=0\.3\?"),
         ({"methods": (3,)}, "a method is a name, a pair"),
         ({"methods": (lambda signals: signals.losses,)}, r'got <function.*\("mine", lambda'),
         ({"methods": (("not a name", torch.neg),)}, "identifier"),

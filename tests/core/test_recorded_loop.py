@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
@@ -207,12 +208,38 @@ def test_losses_may_come_late_in_the_order_of_the_batches() -> None:
 
 def test_a_loop_that_never_records_is_told_so() -> None:
     loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
-    assert len(list(loader)) == 3
+    with pytest.warns(UserWarning, match=r"handed out 3 batches, and none of their losses came.*loader.record") as said:
+        assert len(list(loader)) == 3
+    assert [warning.filename for warning in said] == [__file__]
     with pytest.raises(AdaSelectionError, match=r"the losses of 3 batches of the last pass never came.*loader.record"):
         iter(loader)
     long = recorded(600, 1, SingleMethod("big_loss", 0.5))
     with pytest.raises(AdaSelectionError, match="256 batches went out and none of their losses came back"):
         list(long)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 8])
+def test_losses_of_batches_that_were_taken_ahead_are_not_forgotten(ahead: int) -> None:
+    batches = ahead if ahead <= 2 else ahead + 1
+    loader = recorded(8 * batches, 4, SingleMethod("big_loss", 0.5))
+    for _ in range(2):  # warnings are errors
+        taken = deque[int]()
+        for batch in loader:
+            taken.append(len(ids(batch)))
+            if len(taken) > ahead:
+                loader.record(torch.ones(taken.popleft()))
+        for rows in taken:
+            loader.record(torch.ones(rows))
+    assert (loader.waiting, loader.report().steps) == (0, 2 * batches)
+
+
+def test_a_resumed_pass_that_recorded_nothing_more_is_told_so() -> None:
+    loader, again = (recorded(48, 4, SingleMethod("big_loss", 0.5)) for _ in range(2))
+    next(iter(loader))
+    loader.record(torch.ones(4))
+    again.load_state_dict(loader.state_dict())
+    with pytest.warns(UserWarning, match="handed out 5 batches"):
+        assert len(list(again)) == 5
 
 
 def test_a_pass_that_is_left_is_over_and_what_was_not_trained_on_comes_again() -> None:

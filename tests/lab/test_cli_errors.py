@@ -20,7 +20,10 @@ def out(tmp_path):
 
 NOTHING_TRAINED = [
     (["run", "digit"], "unknown task 'digit'. Did you mean 'digits'?"),
-    (["run", "digits", "--method", "big_los"], "unknown arm 'big_los'. Did you mean 'big_loss'?"),
+    (
+        ["run", "digits", "--method", "big_los"],
+        "unknown arm 'big_los'. Did you mean 'big_loss'? `adaselection methods` lists all.\n",
+    ),
     (["run", "digits", "--methods", "big_los,uniform"], "Did you mean 'big_loss'?"),
     (["run", "digits", "--methods", ","], "methods is empty"),
     (["run", "digits", "--rate", "0"], "rate"),

@@ -9,6 +9,7 @@ from typing import TypeVar
 __all__ = ["lookup"]
 
 Row = TypeVar("Row")
+_LISTED_BY = {"arm": "adaselection methods"}
 
 
 def lookup(table: Mapping[str, Row], name: str, kind: str) -> Row:
@@ -23,10 +24,14 @@ def lookup(table: Mapping[str, Row], name: str, kind: str) -> Row:
         The row.
 
     Raises:
-        ValueError: There is no such name. The message has the nearest one and the whole list.
+        ValueError: There is no such name. The message has the nearest one, and the whole list or the command that
+            prints it.
     """
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {kind} {name!r}.{hint} There are: {', '.join(table)}.")
+    listed = f"There are: {', '.join(table)}."
+    if near and kind in _LISTED_BY:
+        listed = f"`{_LISTED_BY[kind]}` lists all."
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown {kind} {name!r}. {hint}{listed}")
