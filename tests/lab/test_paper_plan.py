@@ -75,13 +75,18 @@ def test_every_task_of_the_paper_has_a_preset_to_run_in_both_grids():
 
 
 def test_a_run_says_which_cells_it_fills(no_files):
-    specs = paper_specs("cpu", ["bike"], 1)
+    specs = paper_specs("cpu", ["regression"], 1)
     found = [cells_of(each.config("")) for each in specs]
     filled = list(itertools.chain(*found))
     assert set(filled) == set(cells())
     assert len(filled) == len(cells())
     assert [cell for cell in found if len(cell) > 1] == [(Cell("mix_big_small_uniform", 0.2), Cell("beta_0.5", 0.2))]
-    assert all(task_of(each.config("")) == (TASKS["bike"], "cpu") for each in specs)
+    assert all(task_of(each.config("")) == (TASKS["regression"], "cpu") for each in specs)
+
+
+def test_a_pass_over_recorded_losses_without_a_batch_is_left_out(no_files):
+    filled = {cell for each in paper_specs("cpu", ["bike"], 1) for cell in cells_of(each.config(""))}
+    assert set(cells()) - filled == {Cell("recorded", 0.1)}
 
 
 def test_a_run_of_another_kind_fills_none():
