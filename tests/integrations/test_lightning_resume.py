@@ -22,7 +22,7 @@ WHEN: list[dict[str, int]] = [{"batch": 2}, {"batch": 4}, {"batch": 7}, {"epoch"
 
 
 def check(make: Any, when: dict[str, int], path: Path, kind: type[Module] = Module, **options: Any) -> Module:
-    """Train, train and save, resume; gives the module that was resumed."""
+    """Train, train and save, resume; gives the module that was resumed, which saw what the whole run saw after that."""
     scheduled = options.pop("scheduled", False)
     saver = Saver(path / "saved.ckpt", **when)
     whole, resumed = kind(make, scheduled), kind(make, scheduled)
@@ -39,19 +39,19 @@ def check(make: Any, when: dict[str, int], path: Path, kind: type[Module] = Modu
 @both
 @pytest.mark.parametrize("when", WHEN, ids=str)
 def test_resumed_anywhere(make: Any, when: dict[str, int], tmp_path: Path) -> None:
-    check(make, when, tmp_path)
+    assert check(make, when, tmp_path).seen
 
 
 @both
 @pytest.mark.parametrize("when", [{"batch": 7}, {"epoch": 0}], ids=str)
 def test_resumed_where_a_schedule_asked_for_the_steps(make: Any, when: dict[str, int], tmp_path: Path) -> None:
-    check(make, when, tmp_path, scheduled=True)
+    assert check(make, when, tmp_path, scheduled=True).seen
 
 
 @both
 @pytest.mark.parametrize("options", [{"limit_train_batches": 3}, {"accumulate_grad_batches": 2}], ids=str)
 def test_resumed_at_the_end_of_an_epoch_that_was_cut(make: Any, options: dict[str, Any], tmp_path: Path) -> None:
-    check(make, {"epoch": 0}, tmp_path, **options)
+    assert check(make, {"epoch": 0}, tmp_path, **options).seen
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_resumed_at_the_end_of_an_epoch_that_was_cut(make: Any, options: dict[st
 )
 @pytest.mark.parametrize("when", [{"batch": 3}, {"epoch": 0}], ids=str)
 def test_rows_that_wait_are_resumed_too(options: dict[str, Any], when: dict[str, int], tmp_path: Path) -> None:
-    check(lambda module: selective(module, **options), when, tmp_path)
+    assert check(lambda module: selective(module, **options), when, tmp_path).seen
 
 
 @pytest.mark.parametrize("when", WHEN[1:], ids=str)
 def test_a_dict_of_loaders_is_resumed(when: dict[str, int], tmp_path: Path) -> None:
-    check(several, when, tmp_path, Several)
+    assert check(several, when, tmp_path, Several).seen
 
 
 def test_workers_and_a_generator_of_the_loader(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_workers_and_a_generator_of_the_loader(tmp_path: Path) -> None:
         inner = DataLoader(data(80), batch_size=SIZE, shuffle=True, generator=generator, num_workers=1)
         return selective(module, inner=inner)
 
-    check(make, {"batch": 6}, tmp_path, max_epochs=2)
+    assert check(make, {"batch": 6}, tmp_path, max_epochs=2).seen
 
 
 @both
