@@ -48,11 +48,11 @@ def average_ranks(values: npt.ArrayLike, *, higher_is_better: bool) -> Floats:
     >>> average_ranks([90.0, 92.0, 90.0, float("nan")], higher_is_better=True).tolist()
     [2.5, 1.0, 2.5, 4.0]
     """
+    from scipy.stats import rankdata  # slow to import
+
     given = np.asarray(values, dtype=np.float64)
     cost = -given if higher_is_better else given
-    cost = np.where(np.isnan(cost), np.inf, cost)
-    mine, others = cost[..., :, None], cost[..., None, :]
-    return np.asarray((others < mine).sum(-1) + ((others == mine).sum(-1) + 1) / 2, dtype=np.float64)
+    return np.asarray(rankdata(np.where(np.isnan(cost), np.inf, cost), axis=-1), dtype=np.float64)
 
 
 def average_rank(ranks: npt.ArrayLike) -> list[AverageRank]:
