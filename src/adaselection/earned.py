@@ -165,9 +165,8 @@ class Earned:
     def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``k`` is the places of ``hard``."""
         if self._now["open"] == _TRUSTED:
-            averages = _averages(signals)
-            chances = F.trusted(averages, self._audit)
-            self._worth.expect(chances, (averages <= F.two_classes(averages).threshold).double())
+            chances = F.trusted(_averages(signals), self._audit)
+            self._worth.expect(chances, (chances == 1).double())
             return chances
         losses = signals.losses.double()
         chances = F.with_floor(F.proportional(losses, k), 0.5, k)

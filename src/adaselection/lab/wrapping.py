@@ -48,7 +48,7 @@ def wrapped(
                 f"recorded losses would have no batch. Take a rate of at least {preset.batch_size / rows:.2g}."
             )
         steps = spec.effective_budget * preset.epochs * rows / preset.batch_size
-        passes = math.ceil(steps / max(1, int(policy.rate * rows / preset.batch_size)))
+        passes = math.ceil(steps / int(policy.rate * rows / preset.batch_size + 1e-9))
         anneal = spec.arm().anneal
         loader = RecordedLoader(inner, policy, on_walk=splits.train.set_epoch, passes=passes, anneal=anneal)
         if found := spec.irreducible_losses():
