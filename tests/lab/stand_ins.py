@@ -5,7 +5,8 @@ import pytest
 
 from adaselection.lab.data import LoadedArrays
 from adaselection.lab.formats import BIKE_COLUMNS
-from adaselection.lab.tasks import bike, cifar10, cifar100, mnist, svhn, wikitext2
+from adaselection.lab.tasks import bike, mnist, wikitext2
+from adaselection.lab.tasks import pictures as picture_tasks
 
 
 @pytest.fixture
@@ -35,6 +36,6 @@ def no_files(monkeypatch):
     def load_arrays(name, data_dir=None):
         return LoadedArrays(sets[name], "test", f"test:{name}", ())
 
-    for module in (mnist, cifar10, cifar100, svhn, bike, wikitext2):
+    for module in (mnist, picture_tasks, bike, wikitext2):
         monkeypatch.setattr(module, "load_arrays", load_arrays)
     return sets

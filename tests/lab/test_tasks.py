@@ -136,7 +136,7 @@ def test_digits_are_all_there_and_scaled():
 
 def test_a_subset_of_pictures_is_a_prefix_with_channels_first(no_files):
     stored = no_files["cifar10"]
-    parts = cifar10.load(
+    parts = cifar10.TASK.load(
         Preset(model="resnet8", epochs=1, batch_size=2, learning_rate=0.1, train_size=5), LoadOptions()
     )
     np.testing.assert_array_equal(parts.train.inputs.numpy(), stored["x_train"][:5].transpose(0, 3, 1, 2))
@@ -146,7 +146,7 @@ def test_a_subset_of_pictures_is_a_prefix_with_channels_first(no_files):
 
 
 def test_only_training_pictures_are_augmented_and_by_the_runs_seed(no_files):
-    parts = cifar10.load(cifar10.TASK.presets["smoke"], LoadOptions(seed=7))
+    parts = cifar10.TASK.load(cifar10.TASK.presets["smoke"], LoadOptions(seed=7))
     assert parts.train.augment == Augment(seed=7)
     assert parts.test.augment is None
     assert parts.test.normalize == parts.train.normalize

@@ -5,62 +5,14 @@ Networks and presets are those of `cifar10`.
 
 from __future__ import annotations
 
-from functools import partial
-
-from torch import nn
-
-from adaselection.lab.data import load_arrays
-from adaselection.lab.models import build_model
 from adaselection.lab.tasks.arrays import Normalize
-from adaselection.lab.tasks.base import LoadOptions, Metric, Preset, Splits, Task
-from adaselection.lab.tasks.evaluation import evaluate_classification
-from adaselection.lab.tasks.pictures import BRIEF, PAPER, picture_splits
-from adaselection.lab.tasks.regimes import CLASSIFICATION
+from adaselection.lab.tasks.pictures import picture_task
 
 __all__ = ["TASK"]
 
-CLASSES = 100
-NORMALIZE = Normalize(mean=(0.5071, 0.4866, 0.4409), std=(0.2673, 0.2564, 0.2762))  # of the training set
-
-
-def load(preset: Preset, options: LoadOptions) -> Splits:
-    """Load the pictures as uint8 ``[n, 3, 32, 32]`` (batches: float32) and the classes as int64 ``[n]``.
-
-    Raises:
-        ValueError: The options ask for a regime that the task does not have.
-    """
-    TASK.check(options)
-    loaded = load_arrays("cifar100", options.data_dir)
-    return picture_splits(loaded, preset, options, classes=CLASSES, normalize=NORMALIZE)
-
-
-def build(preset: Preset, splits: Splits) -> nn.Module:
-    """Build the preset's network: pictures ``[b, 3, 32, 32]`` to logits ``[b, 100]``."""
-    return build_model(preset.model, tuple(splits.train.inputs.shape[1:]), CLASSES)
-
-
-TASK = Task(
-    name="cifar100",
-    summary="32 x 32 colour pictures of 100 kinds, 50,000 + 10,000; the networks of cifar10",
-    kind="classification",
-    metric=Metric(name="accuracy", unit="%", higher_is_better=True),
-    presets={
-        "paper": PAPER,
-        "cpu": Preset(
-            model="resnet8",
-            epochs=8,
-            batch_size=128,
-            learning_rate=0.5,
-            weight_decay=5e-4,
-            train_size=15_000,
-            augment=True,
-        ),
-        "brief": BRIEF,
-        "smoke": Preset(model="resnet8", epochs=1, batch_size=64, learning_rate=0.1, train_size=512, augment=True),
-    },
-    load=load,
-    build=build,
-    loss=partial(nn.CrossEntropyLoss, reduction="none"),
-    evaluate=evaluate_classification,
-    regimes=CLASSIFICATION,
+TASK = picture_task(
+    "cifar100",
+    "32 x 32 colour pictures of 100 kinds, 50,000 + 10,000; the networks of cifar10",
+    classes=100,
+    normalize=Normalize(mean=(0.5071, 0.4866, 0.4409), std=(0.2673, 0.2564, 0.2762)),  # of the training set
 )

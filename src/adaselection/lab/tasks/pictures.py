@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from adaselection.lab.data import LoadedArrays
+from adaselection.lab.data import LoadedArrays, load_arrays
+from adaselection.lab.models import build_model
 from adaselection.lab.tasks.arrays import Normalize
-from adaselection.lab.tasks.base import LoadOptions, Preset, Splits
+from adaselection.lab.tasks.base import LoadOptions, Metric, Preset, Splits, Task
+from adaselection.lab.tasks.evaluation import evaluate_classification
+from adaselection.lab.tasks.regimes import CLASSIFICATION
 from adaselection.lab.tasks.splits import classification_splits
 
-__all__ = ["BRIEF", "HELD_OUT_SHARE", "PAPER", "picture_splits"]
+__all__ = ["HELD_OUT_SHARE", "PRESETS", "picture_splits", "picture_task"]
 
 HELD_OUT_SHARE = 0.1
 PAPER = Preset(
@@ -37,6 +42,54 @@ BRIEF = Preset(
     score_mode="train",
 )
 """The paper's protocol, small enough for the many runs of its grid on a CPU."""
+CPU = Preset(
+    model="resnet8",
+    epochs=8,
+    batch_size=128,
+    learning_rate=0.5,
+    weight_decay=5e-4,
+    train_size=15_000,
+    augment=True,
+)
+SMOKE = Preset(model="resnet8", epochs=1, batch_size=64, learning_rate=0.1, train_size=512, augment=True)
+PRESETS = {"paper": PAPER, "cpu": CPU, "brief": BRIEF, "smoke": SMOKE}
+
+
+def picture_task(name: str, summary: str, *, classes: int, normalize: Normalize, augment: bool = True) -> Task:
+    """Make the task of a set of pictures, with `PRESETS`.
+
+    Its data are uint8 ``[n, 3, 32, 32]`` (batches: float32) and classes int64 ``[n]``; its network gives logits
+    ``[b, classes]``.
+
+    Args:
+        name: Of the task and of its arrays.
+        summary: One line.
+        classes: How many classes there are.
+        normalize: With mean and spread of the training set.
+        augment: Whether presets that augment do; not where a mirrored picture is another one.
+    """
+
+    def load(preset: Preset, options: LoadOptions) -> Splits:
+        task.check(options)
+        loaded = load_arrays(name, options.data_dir)
+        return picture_splits(loaded, preset, options, classes=classes, normalize=normalize)
+
+    def build(preset: Preset, splits: Splits) -> nn.Module:
+        return build_model(preset.model, tuple(splits.train.inputs.shape[1:]), classes)
+
+    task = Task(
+        name=name,
+        summary=summary,
+        kind="classification",
+        metric=Metric(name="accuracy", unit="%", higher_is_better=True),
+        presets={key: replace(preset, augment=preset.augment and augment) for key, preset in PRESETS.items()},
+        load=load,
+        build=build,
+        loss=partial(nn.CrossEntropyLoss, reduction="none"),
+        evaluate=evaluate_classification,
+        regimes=CLASSIFICATION,
+    )
+    return task
 
 
 def picture_splits(
