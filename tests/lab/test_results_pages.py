@@ -7,6 +7,7 @@ import pytest
 
 from adaselection.lab.judging import pages
 from adaselection.lab.store import RecordStore
+from adaselection.lab.written import read
 from lab.records_factory import make
 
 NAMES = ["gate.md", "ladder.md", "never_lose.md", "speed.md"]
@@ -50,9 +51,9 @@ def line(text, start):
 
 
 def test_the_pages_say_what_the_committed_records_say(tool, root):
-    records, damages = tool.read(root / "results" / "recorded")
+    records, damages = read(root / "results" / "recorded")
     assert damages == []
-    stale = tool.stale(root / "docs" / "results", pages(records))
+    stale = tool.PAGES.stale(root / "docs" / "results", pages(records))
     assert stale == [], "run python tools/results.py"
 
 
