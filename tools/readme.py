@@ -63,11 +63,13 @@ def main() -> None:
     """Update README.md, docs/images and print what changed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--images", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
     records, recorded, damages = read(arguments.results)
-    changed = update(ROOT / "README.md", ROOT / "docs" / "images", records, recorded)
+    changed = update(arguments.readme, arguments.images, records, recorded)
     for path in dict.fromkeys(changed):
-        print(f"updated {path.relative_to(ROOT)}")
+        print(f"updated {path}")
     for damage in damages:
         print(f"skipped {damage.path}: {damage.reason}")
 
