@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -107,7 +106,7 @@ class SelectiveLoader:
         cheaply = CheapScorer(cheap, scorer, loader, policy.rate) if cheap and scored else None
         self._passes = Passes(loader, plan, Selector(policy, scorer, self.meter, on_select, cheaply, scope, join))
         if sizes and surplus == "drop" and not len(self):
-            warnings.warn(NOTHING, stacklevel=2)
+            checks.warn(NOTHING)
 
     def __repr__(self) -> str:
         return f"SelectiveLoader({self.policy!r}, batch_size={self.batch_size}, update={self._passes.plan.update!r})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -123,11 +122,10 @@ class Passes:
         """Warn where a pass was not as long as `len` said, which schedules trusted."""
         expected = next(self.lengths()) if self.plan.sizes else self.place.yielded
         if self.place.yielded != expected:
-            warnings.warn(
+            checks.warn(
                 f"len() promised {expected} batches and the pass gave {self.place.yielded}: the incoming batches did "
                 "not have the rows that their sampler said. Keep the number of rows in the collate function, or pass "
-                "incoming_sizes=.",
-                stacklevel=2,
+                "incoming_sizes=."
             )
 
     def _next_window(self, iterator: Iterator[Batch]) -> list[Batch]:

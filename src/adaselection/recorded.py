@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -87,10 +86,9 @@ class RecordedLoader:
         self._passes = RecordedPasses(policy, walks, recorder, limits, stop)
         policy.use_records()
         if not self._passes.steady_length():
-            warnings.warn(
+            checks.warn(
                 f"a pass keeps {policy.rate:g} of {rows} instances, fewer than one batch of {self.batch_size}, so it "
-                "yields nothing. Give the DataLoader a smaller batch_size, or a higher rate.",
-                stacklevel=2,
+                "yields nothing. Give the DataLoader a smaller batch_size, or a higher rate."
             )
 
     def __repr__(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -104,9 +103,7 @@ class RecordedPasses:
         self._end()
         self.recorder.check()
         if waiting == out > _IN_FLIGHT:
-            warnings.warn(
-                f"the pass handed out {out} batches, and {forgotten('none of their losses came')}", stacklevel=2
-            )
+            checks.warn(f"the pass handed out {out} batches, and {forgotten('none of their losses came')}")
 
     def _load(self) -> tuple[Batch, Drawn]:
         """The next batch; the time of planning that it may need is charged to the selection."""

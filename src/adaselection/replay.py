@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
+from adaselection import checks
 from adaselection.errors import ReplayError
 
 _KNOWN = (
@@ -119,10 +119,9 @@ def _read_past(loader: Iterable[Any], position: int) -> Iterator[Any]:
     """Read and throw away."""
     iterator = iter(loader)
     if position and not isinstance(loader, (list, tuple)):
-        warnings.warn(
+        checks.warn(
             f"resuming in the middle of a pass reads and throws away {position} batches of {type(loader).__name__}, "
-            "which must give the same ones again. torchdata's StatefulDataLoader keeps its place instead.",
-            stacklevel=4,
+            "which must give the same ones again. torchdata's StatefulDataLoader keeps its place instead."
         )
     next(itertools.islice(iterator, position, position), None)
     return iterator
@@ -134,10 +133,9 @@ def _skip(loader: DataLoader[Any], position: int) -> Iterator[Any]:
         raise ReplayError("a loader with in_order=False gives its batches in no fixed order. Pass in_order=True.")
     unknown = [type(s).__name__ for s in samplers(loader) if not isinstance(s, _KNOWN)]
     if unknown:
-        warnings.warn(
+        checks.warn(
             f"resuming replays {', '.join(unknown)} from torch's random state and set_epoch alone; if the order "
-            "depends on anything else, it will differ. Use torchdata's StatefulDataLoader with a stateful sampler.",
-            stacklevel=4,
+            "depends on anything else, it will differ. Use torchdata's StatefulDataLoader with a stateful sampler."
         )
     name = "sampler" if loader.batch_sampler is None else "batch_sampler"
     rest = _Rest(getattr(loader, name), position)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from adaselection import checks
 from adaselection._shapes import Float
 
 BAR = 0.5  # of the rank correlation, below which a warning is due
@@ -143,11 +143,10 @@ class ScoreWatch:
         if not enough or not known or max(known) >= BAR:
             return
         self._warned = True
-        warnings.warn(
+        checks.warn(
             f"the scores rank the rows differently from the true losses: rank correlation {max(known):.2f}, below "
             f"{BAR:g}, so the rows kept are hardly those meant. Make the scores less cheap: a smaller shrink, a proxy "
-            "that is trained on the same data, fewer passes of reuse; or leave cheap= out.",
-            stacklevel=5,
+            "that is trained on the same data, fewer passes of reuse; or leave cheap= out."
         )
 
     def state_dict(self) -> dict[str, Any]:
