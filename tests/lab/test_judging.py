@@ -157,8 +157,9 @@ def cell_of(*groups):
         ((1.0, 1.1, 1.2), "won", True),
         ((-0.1, -0.1, -0.1), "lost", True),
         ((-0.11, -0.11, -0.11), "lost", False),
-        ((-0.5, 0.5, 0.1), "tied", True),
-        ((-2.0, 1.0, 0.0), "tied", False),
+        ((-0.1, 0.1, 0.0), "tied", True),
+        ((-0.5, 0.5, 0.1), "undecided", True),
+        ((-2.0, 1.0, 0.0), "undecided", False),
         ((0.0,), "equal", True),
     ],
 )
@@ -212,7 +213,7 @@ def test_a_task_is_pooled_over_its_cells_and_corrected():
     for budget, shifts in ((0.1, (0.0,)), (0.3, (0.4, 0.5, 0.6)), (0.5, (-0.5, 0.4, 0.1))):
         records += runs("uniform_budget", BASE, budget) + runs("recorded", moved(BASE, *shifts), budget)
     (group,) = never_lose.pooled(never_lose.cells([study(records)]))
-    assert [cell.outcome for cell in group.cells] == ["equal", "won", "tied"]
+    assert [cell.outcome for cell in group.cells] == ["equal", "won", "undecided"]
     assert group.difference.mean == pytest.approx((0 + 0.5 + 0) / 3)
     assert list(group.adjusted) == pytest.approx(stats.holm([cell.p for cell in group.cells]))
     assert group.missing == 4 * 6 - 3

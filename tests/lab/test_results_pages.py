@@ -90,7 +90,7 @@ def test_never_lose_shows_cells_verdicts_and_what_is_missing():
     assert "Measured with Example CPU at 2.5 GHz (2 cores, 1 thread)" in found
     assert "seeds 0, 1, 2." in found
     summary = line(section(text, "By task"), "| digits (cpu)")
-    assert summary[2:9] == ["4 of 4", "2 (2)", "0", "0 (0)", "2", "0", "20"]
+    assert summary[2:10] == ["4 of 4", "2 (2)", "0", "0", "0 (0)", "2", "0", "20"]
     assert summary[-2:] == ["3 (of 20 wanted)", "holds so far"]
     assert "40 % label noise" in section(text, "Missing")
 

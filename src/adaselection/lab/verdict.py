@@ -15,7 +15,7 @@ __all__ = ["Outcome", "Verdict", "outcome", "verdict"]
 Outcome = Literal["better", "same", "worse", "mixed", "unknown"]
 _CHALLENGERS = {"recorded": "AdaSelection on recorded losses", "adaselection": "AdaSelection on fresh losses"}
 _PLANES = {"recorded": "recorded losses", "adaselection": "fresh losses"}
-_WORDS = {"better": "won", "same": "tied", "worse": "lost", "unknown": "not known"}
+_WORDS = {"better": "won", "same": "undecided", "worse": "lost", "unknown": "not known"}
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ def outcome(row: Row) -> Outcome:
 def verdict(study: Study) -> Verdict:
     """Judge a study in one sentence.
 
-    It says whether AdaSelection beat, tied with or lost to uniform at the same budget, by how much, with the
-    interval and the seeds; which arm had the best mean; and what full training reached. With several settings it
-    counts all of them and picks none. Where it ran on recorded and on fresh losses, it says so of each.
+    It says whether AdaSelection beat or lost to uniform at the same budget, or cannot be told from it, by how much,
+    with the interval and the seeds; which arm had the best mean; and what full training reached. With several
+    settings it counts all of them and picks none. Where it ran on recorded and on fresh losses, it says so of each.
     """
     there = {row.arm for row in study.rows}
     arms = [arm for arm in _CHALLENGERS if arm in there] or ["adaselection"]
@@ -84,7 +84,7 @@ def _single(study: Study, row: Row, name: str) -> str:
     if outcome(row) == "same":
         amount = f"{wording.signed(difference.mean, places)} {unit}".strip()
         ci = wording.interval(difference, places)
-        return (f"{name} tied with uniform at the same budget ({budget}): {amount} "
+        return (f"{name} cannot be told from uniform at the same budget ({budget}): {amount} "
                 f"(95 % CI {ci}, {known}; positive is better)")  # fmt: skip
     verb = "beat" if outcome(row) == "better" else "lost to"
     low, high = sorted(abs(end) for end in ends)
@@ -104,7 +104,7 @@ def _several(study: Study, ours: Sequence[Row], judged: Sequence[Row], tally: st
 
 
 def _tally(kinds: Counter[Outcome], silent: int) -> str:
-    parts = [f"{kinds['better']} won", f"{kinds['same']} tied", f"{kinds['worse']} lost"]
+    parts = [f"{kinds['better']} won", f"{kinds['same']} undecided", f"{kinds['worse']} lost"]
     return ", ".join(parts + ([f"{silent} not to be judged"] if silent else []))
 
 

@@ -122,14 +122,14 @@ def _calibration(found: Sequence[GateCell]) -> str:
     realised = [(c.predicted, c.realised) for c in open_cells if c.predicted is not None and c.realised is not None]
     gains = [(c.predicted or 1.0, c.compared.difference.mean or 0.0) for c in found if c.compared.difference.n]
     ours = [c.compared for c in open_cells]
-    tally = {word: sum(c.outcome == word for c in ours) for word in ("won", "tied", "lost")}
+    tally = {word: sum(c.outcome == word for c in ours) for word in ("won", "tied", "undecided", "lost")}
     closed = [c.compared for c in found if not c.opened]
     equal = sum(c.outcome == "equal" for c in closed)
     return md.bullets(
         [
             f"The gate opened in at least one run in {len(open_cells)} of {wording.plural(len(found), 'cell')}. "
-            f"Against uniform at the same budget those have {tally['won']} won, {tally['tied']} tied and "
-            f"{tally['lost']} lost by the interval.",
+            f"Against uniform at the same budget those have {tally['won']} won, {tally['lost']} lost, "
+            f"{tally['tied']} tied and {tally['undecided']} undecided.",
             f"It never opened in {len(closed)}, of which {equal} are equal to uniform in every seed.",
             f"Predicted against realised gain, over the cells in which it opened: {_rank(realised)}.",
             f"Predicted gain (1 where it never opened) against the gain on uniform, over all cells: {_rank(gains)}.",

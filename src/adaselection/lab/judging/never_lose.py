@@ -21,10 +21,10 @@ whole reshuffled passes, with the learning-rate schedule fitted to the same budg
 run's forward and backward work. Differences are paired by seed; positive is better. A cell **holds** if its mean \
 is no worse than -0.1 points (for an error: -1 % of uniform's mean). A task holds if also the lower end of the 95 \
 % interval, pooled over its cells with the seeds as clusters, is above -0.3 points (-1 %), *so far* while cells \
-are missing. *Won* and *lost*: the cell's own 95 % interval (Student's t) leaves out 0; *tied*: it does not; \
-*equal*: every difference is exactly 0. p is two-sided, and corrected by Holm over the cells of the task, since \
-among many cells some leave out 0 by chance. The bootstrap interval (percentile, 10,000 resamples of the seeds) \
-stands beside it."""
+are missing. *Won* and *lost*: the cell's own 95 % interval (Student's t) leaves out 0; *tied*: it \
+does not, and lies within 0.3 points (1 %) of 0; *undecided*: it is wider; *equal*: every difference is exactly 0. \
+p is two-sided, and corrected by Holm over the cells of the task, since among many cells some leave out 0 by chance. \
+The bootstrap interval (percentile, 10,000 resamples of the seeds) stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,12 @@ def _summary(groups: Sequence[Pooled]) -> str:
         seeds = [cell.difference.n for cell in group.cells]
         rows.append(
             (f"{group.task} ({group.preset})", group.variant, f"{holding} of {len(group.cells)}",
-             f"{tally['won']} ({certain['won']})", str(tally["tied"]), f"{tally['lost']} ({certain['lost']})",
-             str(tally["equal"]), str(tally["diverged"] + tally["unknown"]), str(group.missing),
+             f"{tally['won']} ({certain['won']})", str(tally["tied"]), str(tally["undecided"]),
+             f"{tally['lost']} ({certain['lost']})", str(tally["equal"]), str(tally["diverged"] + tally["unknown"]), str(group.missing),
              md.difference(group.difference), _seeds(seeds, group.task), group.verdict)
         )  # fmt: skip
-    headers = ("task", "rate", "cells that hold", "won (Holm)", "tied", "lost (Holm)", "equal", "not to be judged",
-               "missing", "pooled difference [95 % CI]", "seeds", "verdict")  # fmt: skip
+    headers = ("task", "rate", "cells that hold", "won (Holm)", "tied", "undecided", "lost (Holm)", "equal",
+               "not to be judged", "missing", "pooled difference [95 % CI]", "seeds", "verdict")  # fmt: skip
     return md.table(headers, rows, left=2)
 
 

@@ -14,7 +14,7 @@ from adaselection.lab.summary import OPPONENT, Row, Study
 
 __all__ = ["Compared", "Outcome", "compare", "hardest", "rival_of"]
 
-Outcome = Literal["equal", "won", "tied", "lost", "diverged", "unknown"]
+Outcome = Literal["equal", "won", "tied", "undecided", "lost", "diverged", "unknown"]
 _ROUNDING = 1e-9
 
 
@@ -51,7 +51,7 @@ class Compared:
 
     @property
     def outcome(self) -> Outcome:
-        """Won or lost by the interval, tied around 0, equal where every difference is exactly 0."""
+        """Equal, won or lost by the interval; else tied if it keeps the pooled limit at both ends, or undecided."""
         if self.row.diverged:
             return "diverged"
         found = self.difference
@@ -59,7 +59,9 @@ class Compared:
             return "unknown"
         if not any(self.differences.values()):
             return "equal"
-        return "won" if found.ci_low > 0 else "lost" if found.ci_high < 0 else "tied"
+        if found.ci_low > 0 or found.ci_high < 0:
+            return "won" if found.ci_low > 0 else "lost"
+        return "tied" if max(-found.ci_low, found.ci_high) <= -limits(self.study).pooled else "undecided"
 
     @property
     def holds(self) -> bool | None:
