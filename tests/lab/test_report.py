@@ -188,10 +188,23 @@ def test_tuning_has_a_table_of_its_own():
 
 
 def test_crowded_runs_show_a_dash_for_seconds():
-    records = grid(("digits",), budgets=(0.5,), rates=(0.3,), seeds=2, environment={"exclusive": False})
+    seconds = re.compile(r'data-label="Seconds"[^>]*>([^<]*)<')
+    crowded = grid(("digits",), budgets=(0.5,), rates=(0.3,), seeds=2, environment={"exclusive": False})
+    rows = len(summarise(crowded)[0].rows)
+    assert not seconds.findall(render_report(crowded))  # a column of dashes says nothing
+    alone = grid(("digits",), budgets=(0.25,), rates=(0.3,), seeds=2)
+    cells = seconds.findall(render_report([*crowded, *alone]))
+    assert cells.count("\u2013") == rows
+    assert len(cells) == len(summarise([*crowded, *alone])[0].rows)
+
+
+def test_an_interval_far_beyond_the_others_has_an_arrow():
+    records = [make(arm="uniform_budget", seed=s, value=90.0 + s) for s in range(3)]
+    for place, shift in enumerate((0.5, 0.4, -0.3, -40.0)):
+        records += [make("digits", f"arm_{place}", s, value=90.0 + s + shift + s / 50) for s in range(3)]
     text = render_report(records)
-    cells = re.findall(r'data-label="Seconds"[^>]*>([^<]*)<', text)
-    assert cells == ["\u2013"] * len(summarise(records)[0].rows)
+    assert text.count('class="beyond" d="M8 4') == 1
+    assert text.count('class="beyond"') == 1
 
 
 def test_figures_are_small_sound_svg_that_follows_the_page():

@@ -182,7 +182,7 @@ def test_the_best_learning_rate_of_an_error_is_the_lowest():
     [
         ({0: 91.0, 1: 93.1, 2: 95.0}, "better", "beat uniform at the same budget (50 % of full training) by 1.03"),
         ({0: 89.0, 1: 90.9, 2: 93.0}, "worse", "lost to uniform at the same budget (50 % of full training) by 1.03"),
-        ({0: 91.0, 1: 91.0, 2: 94.5}, "same", "told from uniform at the same budget (50 % of full training): +0.17"),
+        ({0: 91.0, 1: 91.0, 2: 94.5}, "same", "cannot be told from uniform at the same budget (50 % of full"),
     ],
 )  # fmt: skip
 def test_the_verdict_of_one_setting(values, word, text):
@@ -195,6 +195,12 @@ def test_the_verdict_of_one_setting(values, word, text):
     assert found.sentence.endswith("full training reached 98.00 %.")
     best = "AdaSelection (rate 0.3)" if word != "worse" else "uniform"
     assert f"% by {best};" in found.sentence
+
+
+def test_a_shut_gate_gives_what_uniform_gives():
+    found = verdict(study(runs("uniform_budget", UNIFORM), runs("recorded", UNIFORM)))
+    assert found.outcome == "equal"
+    assert "gave exactly what uniform gives at the same budget (50 % of full training, 3 seeds)" in found.sentence
 
 
 def test_the_verdict_names_the_interval():
@@ -228,8 +234,11 @@ def test_several_settings_are_counted_and_none_is_picked():
         records += [make(seed=s, value=v + shift + s / 100, budget=budget) for s, v in UNIFORM.items()]
     records += [make(seed=s, value=v, budget=0.5, rate=0.1) for s, v in UNIFORM.items()]
     found = verdict(study(records))
-    assert (found.outcome, found.tally) == ("mixed", "1 won, 1 undecided, 1 lost")
-    assert "AdaSelection met uniform at the same budget in 3 settings: 1 won, 1 undecided, 1 lost" in found.sentence
+    assert (found.outcome, found.tally) == ("mixed", "1 won, 0 undecided, 1 lost, 1 equal")
+    assert (
+        "AdaSelection met uniform at the same budget in 3 settings: 1 won, 0 undecided, 1 lost, 1 equal"
+        in found.sentence
+    )
     assert "mean differences \u22120.99 to +1.01 points, 3 seeds" in found.sentence
 
 

@@ -17,6 +17,7 @@ __all__ = ["Drawn", "Shown", "mark_beyond", "shown_range"]
 Shown = tuple[float, float] | None
 _FAR = 3.0  # spreads from the median, and times that the range would grow
 _MARGIN = 0.06
+_NEAR = 0.12  # of the axis: closer together than this, values are written one below the other
 
 
 @runtime_checkable
@@ -85,10 +86,20 @@ def mark_beyond(axes: Axes, shown: Shown, value: float, place: float, *, across:
     marker = ("<" if below else ">") if across else ("v" if below else "^")
     axes.plot([x], [y], marker=marker, markersize=7, color=colour, linestyle="none", clip_on=False, zorder=5)
     side = 1 if below else -1
-    shift = (7 * side, 0) if across else (6, 5 * side)
+    line = 0 if across else _values_near(axes, x, y)
+    shift = (7 * side, 0) if across else (6, (5 + 9 * line) * side)
     along = "left" if below or not across else "right"
     up = "center" if across else "baseline"
     axes.annotate(f"{value:.3g}", (x, y), shift, textcoords="offset points", fontsize=8, ha=along, va=up)
+
+
+def _values_near(axes: Axes, x: float, y: float) -> int:
+    """How many values are written already beside one place of the edge."""
+    from matplotlib.text import Annotation
+
+    low, high = axes.get_xlim()
+    written = [text.xy for text in axes.texts if isinstance(text, Annotation)]
+    return len([other for other in written if other[1] == y and abs(other[0] - x) < _NEAR * (high - low)])
 
 
 def _ends(rows: Sequence[Drawn]) -> tuple[float, float]:

@@ -107,9 +107,9 @@ class RunView:
         record = run.found()
         value, unit = record.result.value, record.result.unit
         result = "diverged" if value is None else measure(value, unit, 2 if unit == "%" else 4)
-        took = seconds(record.seconds.total if record.environment.exclusive else None)
-        note = f"{took} s" if run.fresh else "(had its record)"
-        line = Text(f"{describe(run.spec)}: {record.result.metric} {result}  {note}")
+        took = f"  {seconds(record.seconds.total)} s" if record.environment.exclusive else ""
+        note = took if run.fresh else "  (had its record)"
+        line = Text(f"{describe(run.spec)}: {record.result.metric} {result}{note}")
         self._console.print(line, style=None if run.fresh else "dim", soft_wrap=True)
 
     def _view(self) -> Group:

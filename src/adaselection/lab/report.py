@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["environments", "readable", "render_report", "template", "write_html", "write_report"]
 
-_TAGS = {"better": "Beat uniform", "same": "Tie", "worse": "Lost to uniform", "unknown": "Not known yet"}
+_TAGS = {
+    "better": "Beat uniform",
+    "equal": "Equal to uniform",
+    "same": "Undecided",
+    "worse": "Lost to uniform",
+    "unknown": "Not known yet",
+}
 _NAN = "none: a run diverged"
+_FAR = 4.0  # times the median interval: what reaches further has an arrow
+_ARROWS = {True: "M112 4 L120 9 L112 14 Z", False: "M8 4 L0 9 L8 14 Z"}
 
 
 def write_report(folder: str | Path, output: str | Path) -> Path:
@@ -101,8 +110,7 @@ def readable(store: RecordStore) -> tuple[list[Record], list[Damage]]:
 
 def _study(study: Study, place: int) -> dict[str, Any]:
     judged = verdict(study)
-    ends = [end for row in study.rows if row.difference for end in (row.difference.ci_low, row.difference.ci_high)]
-    limit = max((abs(end) for end in ends if end is not None), default=0.0) or 1.0
+    limit = _limit(study.rows)
     unit = wording.difference_unit(study.unit)
     metric = wording.capital(wording.metric(study.metric))
     return {
@@ -113,6 +121,7 @@ def _study(study: Study, place: int) -> dict[str, Any]:
         "gain": f"Gain on uniform ({unit})" if unit else "Gain on uniform",
         "tag": judged.tally.capitalize() or _TAGS[judged.outcome], "outcome": judged.outcome,
         "sentence": judged.sentence, "notes": study.notes,
+        "timed": any(row.seconds is not None for row in study.rows),
         "groups": [(name, [_row(row, study, limit) for row in rows]) for name, rows in by_budget(study)],
         "gate": _gate(study), "figures": figures(study), "runs": len(study.records),
         "seeds": ", ".join(map(str, sorted({record.config.seed for record in study.records}))),
@@ -151,13 +160,25 @@ def _row(row: Row, study: Study, limit: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _forest(row: Row, limit: float) -> dict[str, float] | None:
-    """Place the interval on a line from -limit to limit that is 120 wide with 0 in its middle."""
+def _limit(rows: Sequence[Row]) -> float:
+    """The end of the line that intervals are drawn on: that of the widest, unless it is far from the common ones."""
+    found = (row.difference for row in rows)
+    ends = [max(abs(d.ci_low), abs(d.ci_high)) for d in found if d and d.ci_low is not None and d.ci_high is not None]
+    ends = [end for end in ends if end]
+    return min(max(ends), _FAR * statistics.median(ends)) if ends else 1.0
+
+
+def _forest(row: Row, limit: float) -> dict[str, float | str] | None:
+    """Place the interval on a line from -limit to limit that is 120 wide with 0 in its middle.
+
+    A mean beyond the limit has an arrow in place of its point.
+    """
     d = row.difference
     if d is None or d.mean is None or d.ci_low is None or d.ci_high is None:
         return None
-    low, middle, high = (round(60 + 54 * value / limit, 1) for value in (d.ci_low, d.mean, d.ci_high))
-    return {"low": low, "middle": middle, "high": high}
+    low, middle, high = (round(60 + 54 * min(max(value / limit, -1), 1), 1) for value in (d.ci_low, d.mean, d.ci_high))
+    arrow = _ARROWS[d.mean > 0] if abs(d.mean) > limit else ""
+    return {"low": low, "middle": middle, "high": high, "beyond": arrow}
 
 
 def _tuned(entry: Tuned) -> dict[str, Any]:

@@ -19,7 +19,7 @@ __all__ = ["markdown_table", "readme_block", "terminal_table", "update_block"]
 
 WIDE = 119
 _EQUAL = "Equal rate: the rate at which uniform subsampling costs as much."
-_STYLES = {"better": "green", "worse": "red", "same": "", "mixed": "", "unknown": "dim"}
+_STYLES = {"better": "green", "worse": "red", "same": "", "equal": "", "mixed": "", "unknown": "dim"}
 
 
 def terminal_table(study: Study, width: int = 80) -> Table:
@@ -41,20 +41,17 @@ def terminal_table(study: Study, width: int = 80) -> Table:
     table.caption, table.caption_justify, table.title_style = Text(f"{_caption(study)} {_EQUAL}"), "left", "bold"
     unit = f" ({study.unit})" if study.unit else ""
     table.add_column("arm", overflow="fold", min_width=12)
-    headers = [
-        "rate",
-        f"{wording.metric(study.metric)}{unit}\nmean ± sd",
-        "gain on uniform\n[95 % CI]",
-        "time\n(s)",
-        "equal\nrate",
-    ]
+    timed = any(row.seconds is not None for row in study.rows)  # else the column would be one of dashes
+    score, gain = f"{wording.metric(study.metric)}{unit}\nmean ± sd", "gain on uniform\n[95 % CI]"
+    headers = ["rate", score, gain, *(["time\n(s)"] if timed else []), "equal\nrate"]
     for header in (*headers, *(("cost", "n", "scored", "trained", "steps") if wide else ())):
         table.add_column(Text(header), justify="right", no_wrap=True)
     for budget, rows in by_budget(study):
         table.add_row(Text(budget, style="bold"), "", "", Text(_seeds(rows), style="dim"))
         for row in rows:
             cells: list[Text | str] = [Text(row.label), wording.rate(row.rate), _score(row, study),
-                     Text(_difference(row, study), style=_STYLES[outcome(row)]), wording.seconds(row.seconds),
+                     Text(_difference(row, study), style=_STYLES[outcome(row)]),
+                     *([wording.seconds(row.seconds)] if timed else []),
                      wording.rate(row.equivalent_uniform_rate)]  # fmt: skip
             table.add_row(*cells, *(_costs(row) if wide else ()))
         table.add_section()

@@ -12,10 +12,10 @@ from adaselection.lab.summary import OPPONENT, Row, Study
 
 __all__ = ["Outcome", "Verdict", "outcome", "verdict"]
 
-Outcome = Literal["better", "same", "worse", "mixed", "unknown"]
+Outcome = Literal["better", "equal", "same", "worse", "mixed", "unknown"]
 _CHALLENGERS = {"recorded": "AdaSelection on recorded losses", "adaselection": "AdaSelection on fresh losses"}
 _PLANES = {"recorded": "recorded losses", "adaselection": "fresh losses"}
-_WORDS = {"better": "won", "same": "undecided", "worse": "lost", "unknown": "not known"}
+_WORDS = {"better": "won", "equal": "equal", "same": "undecided", "worse": "lost", "unknown": "not known"}
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ class Verdict:
 
 
 def outcome(row: Row) -> Outcome:
-    """Judge a row by its interval: all above 0, all below, or around it. Without an interval nothing is known."""
+    """Judge a row by its interval: all above 0, all below, 0 itself, or around it. Without one nothing is known."""
     difference = row.difference
     if difference is None or difference.ci_low is None or difference.ci_high is None:
         return "unknown"
+    if difference.ci_low == difference.ci_high == 0:
+        return "equal"
     if difference.ci_low > 0:
         return "better"
     return "worse" if difference.ci_high < 0 else "same"
@@ -81,6 +83,8 @@ def _single(study: Study, row: Row, name: str) -> str:
     budget = f"{wording.share(row.budget)} of full training"
     known = f"{wording.plural(difference.n, 'seed')}"
     ends = (difference.ci_low, difference.ci_high)
+    if outcome(row) == "equal":
+        return f"{name} gave exactly what uniform gives at the same budget ({budget}, {known})"
     if outcome(row) == "same":
         amount = f"{wording.signed(difference.mean, places)} {unit}".strip()
         ci = wording.interval(difference, places)
@@ -105,6 +109,7 @@ def _several(study: Study, ours: Sequence[Row], judged: Sequence[Row], tally: st
 
 def _tally(kinds: Counter[Outcome], silent: int) -> str:
     parts = [f"{kinds['better']} won", f"{kinds['same']} undecided", f"{kinds['worse']} lost"]
+    parts += [f"{kinds['equal']} equal"] if kinds["equal"] else []
     return ", ".join(parts + ([f"{silent} not to be judged"] if silent else []))
 
 

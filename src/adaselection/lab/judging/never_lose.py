@@ -126,8 +126,8 @@ def _summary(groups: Sequence[Pooled]) -> str:
         rows.append(
             (f"{group.task} ({group.preset})", group.variant, f"{holding} of {len(group.cells)}",
              f"{tally['won']} ({certain['won']})", str(tally["tied"]), str(tally["undecided"]),
-             f"{tally['lost']} ({certain['lost']})", str(tally["equal"]), str(tally["diverged"] + tally["unknown"]), str(group.missing),
-             md.difference(group.difference), _seeds(seeds, group.task), group.verdict)
+             f"{tally['lost']} ({certain['lost']})", str(tally["equal"]), str(tally["diverged"] + tally["unknown"]),
+             str(group.missing), md.difference(group.difference), _seeds(seeds, group.task), group.verdict)
         )  # fmt: skip
     headers = ("task", "rate", "cells that hold", "won (Holm)", "tied", "undecided", "lost (Holm)", "equal",
                "not to be judged", "missing", "pooled difference [95 % CI]", "seeds", "verdict")  # fmt: skip
