@@ -14,7 +14,7 @@ from adaselection.errors import NonFiniteLossError, StateError
 from adaselection.step import PolicyState, Recipe, Reduce, step
 from adaselection.stepping import Stepping
 from adaselection.types import Selection, Signals
-from adaselection.windows import window_step
+from adaselection.windows import refuse_fresh, window_step
 
 STATE_VERSION = 1
 
@@ -115,11 +115,13 @@ class Policy(Stepping):
 
         Raises:
             LossShapeError: not one loss per row.
-            ArgumentError: a signal that a method needs is missing, or a method returned the wrong shape.
+            ArgumentError: a signal that a method needs is missing, a method returned the wrong shape, or the weighting
+                judges by the record.
             NonFiniteLossError: more NaN or infinite losses than ``max_nonfinite`` allows, or fewer finite
                 ones than rows to keep. The policy is then as it was. On an accelerator, where looking at once would
                 mean waiting, `check` raises it instead.
         """
+        self.check_fresh()
         signals = checks.as_signals(signals)
         size = signals.losses.shape[0]
         if size == 0:
@@ -132,6 +134,10 @@ class Policy(Stepping):
         if signals.losses.device.type == "cpu":
             clean = checks.finite_enough(signals, k, self._recipe.max_nonfinite)
         return self._through(lambda noise: step(self._recipe, self._state, signals, noise, k, reduce, clean), signals)
+
+    def check_fresh(self) -> None:
+        """Raise ArgumentError if the weighting judges by the record, and so cannot choose from fresh losses."""
+        refuse_fresh(self._recipe)
 
     def use_records(self) -> None:
         """Say that the policy chooses from recorded losses from now on; `RecordedLoader` does."""

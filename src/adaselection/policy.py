@@ -13,7 +13,7 @@ from adaselection.base import Policy
 from adaselection.earned import Earned
 from adaselection.errors import ArgumentError, StateError
 from adaselection.registry import MethodLike, resolve_all
-from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
+from adaselection.step import BY_RECORD, CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
 from adaselection.types import Selection, Signals
 from adaselection.windows import drawn
 
@@ -40,7 +40,9 @@ class AdaSelection(Policy):
         seed: of the policy's own random generator; no global one is touched.
         importance: eq. 2: ``"softmax_z"`` (default), ``"softmax"`` (paper), ``"indicator"`` or ``"rank"``.
         weighting: eq. 3: ``"bounded"`` (default: bounded gains, smoothed losses, a fixed share), ``"paper"``,
-            ``"fixed"`` (equal weights) or ``"placebo"`` (random gains, a control for experiments).
+            ``"fixed"`` (equal weights) or ``"placebo"`` (random gains, a control for experiments). Under
+            `RecordedLoader` also ``"variance"`` (methods that lower the variance of the unbiased gradient gain) and
+            ``"progress"`` (methods whose instances were learnt lately gain), which docs/results/ladder.md judges.
         adaboost: reading of eq. 1: by the kind of loss (default) or one of `functional.ADABOOST_READINGS`; paper:
             ``"clamp"``.
         choice: eq. 6: ``"draw"`` (default: a random draw of fixed size in proportion to the scores, with known
@@ -103,9 +105,13 @@ class AdaSelection(Policy):
                 f"weight_exponent={weight_exponent:g} needs known inclusion probabilities, and "
                 f'choice={recipe.choice!r} is deterministic. Pass choice="draw", or weight_exponent=0.'
             )
+        self._as_scored = choice is not None or importance is not None or replicate is not None
+        if self._as_scored and recipe.weighting in BY_RECORD:
+            raise ArgumentError(
+                f"weighting={weighting!r} mixes chances to be drawn. Leave out choice=, importance= and replicate=."
+            )
         settings = {**_plain(recipe), "adaboost": reading, "replicate": replicate, "seed": seed}
         super().__init__(recipe, checks.seed(seed), settings)
-        self._as_scored = choice is not None or importance is not None or replicate is not None
         own = methods is None and weighting is None and not self._as_scored and weight_exponent == 0
         self._earned = Earned(rate) if own else None
 

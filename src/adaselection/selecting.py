@@ -171,7 +171,7 @@ def check_parts(loader: object, policy: object, weighted: bool, cheap: object, s
     """Refuse what is no loader, policy, `CheapScores` or scope, and sample weights that nobody would use.
 
     Raises:
-        ArgumentError: one of these.
+        ArgumentError: one of these, or the policy judges by the record.
     """
     checks.one_of("scope", scope, ("local", "global"))
     if cheap is not None and not isinstance(cheap, CheapScores):
@@ -184,6 +184,7 @@ def check_parts(loader: object, policy: object, weighted: bool, cheap: object, s
     checks.refuse_prepared(loader)
     if not isinstance(policy, Policy):
         raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
+    policy.check_fresh()
     if policy.weighted and not weighted:
         raise ArgumentError(
             "this policy gives sample weights, and a plain loop would ignore them. Pass weighted=True and call "

@@ -19,10 +19,12 @@ from adaselection._shapes import Float, Int
 from adaselection.registry import MethodInfo, checked_scores
 from adaselection.types import Selection, Signals
 
-Weighting = Literal["bounded", "paper", "fixed", "placebo"]
+Weighting = Literal["bounded", "paper", "fixed", "placebo", "variance", "progress"]
 Curriculum = Literal["printed", "text", "scale_free"]
 Choice = Literal["top_k", "quota", "draw"]
 WEIGHTINGS: tuple[str, ...] = get_args(Weighting)
+BY_RECORD = ("variance", "progress")
+"""Weightings that judge the methods by what the record knows of a whole window."""
 CURRICULA: tuple[str, ...] = get_args(Curriculum)
 CHOICES: tuple[str, ...] = get_args(Choice)
 Reduce = Callable[[Tensor], Tensor]
@@ -193,7 +195,9 @@ def next_weights(
     first = state.step == 0
     if recipe.weighting == "fixed":
         return state.log_weights, current
-    if recipe.weighting == "paper":
+    if recipe.weighting in BY_RECORD:
+        change, remembered = F.relative_utility(current), current
+    elif recipe.weighting == "paper":
         change, remembered = F.relative_change(current, state.previous), current
     else:
         remembered = F.smooth(current, state.previous, recipe.half_life)

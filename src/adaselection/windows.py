@@ -9,8 +9,9 @@ from torch import Tensor
 
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
+from adaselection.errors import ArgumentError
 from adaselection.registry import MethodInfo, checked_inclusion
-from adaselection.step import Noise, PolicyState, Recipe, Reduce, next_weights, running_scale
+from adaselection.step import BY_RECORD, Noise, PolicyState, Recipe, Reduce, next_weights, running_scale
 from adaselection.types import Selection, Signals
 
 
@@ -38,7 +39,7 @@ def window_step(
     scale = signals.scale
     assert scale is not None  # filled in just now
     inclusions = torch.stack([_inclusion(info, signals, k, len(recipe.methods) > 1) for info in recipe.methods])
-    current = (inclusions * signals.losses).sum(1) / inclusions.sum(1).clamp_min(torch.finfo(real).tiny)
+    current = _judged(recipe, state, signals, inclusions)
     if reduce is not None:
         agreed = reduce(torch.cat((current, scale.reshape(1))))
         current, scale = agreed[:-1], agreed[-1]
@@ -54,6 +55,19 @@ def window_step(
     return following, Selection(indices, chances, weights, chances)
 
 
+def refuse_fresh(recipe: Recipe) -> None:
+    """Refuse to choose from fresh losses with a weighting that judges by the record.
+
+    Raises:
+        ArgumentError: it is one.
+    """
+    if recipe.weighting in BY_RECORD:
+        raise ArgumentError(
+            f"weighting={recipe.weighting!r} judges the methods by what a record knows of many instances. Use the "
+            'policy with RecordedLoader, or pass weighting="bounded".'
+        )
+
+
 def drawn(chances: Float[Tensor, " b"], noise: Noise) -> Selection:
     """Draw as many as the chances sum to, rounded, at least one; all weights are equal."""
     count = max(1, round(float(chances.sum())))
@@ -67,6 +81,17 @@ def _prepared(signals: Signals, state: PolicyState, noise: Noise, real: torch.dt
     scale = running_scale((losses.abs() / max(1, losses.shape[0])).sum(), state)
     valid = torch.ones_like(losses, dtype=torch.bool)
     return replace(signals, losses=losses, noise=noise.rows.to(real), valid=valid, scale=scale)
+
+
+def _judged(recipe: Recipe, state: PolicyState, signals: Signals, inclusions: Tensor) -> Float[Tensor, " m"]:
+    """What the weights of the methods follow: the mean loss that each would draw, or its utility."""
+    losses = signals.losses
+    if recipe.weighting == "variance":
+        return F.variance_utility(losses, F.mix(state.log_weights.exp(), inclusions), inclusions)
+    if recipe.weighting == "progress":
+        averages = losses if signals.averages is None else signals.averages.to(losses.dtype)
+        return F.progress_utility(losses, averages, inclusions)
+    return (inclusions * losses).sum(1) / inclusions.sum(1).clamp_min(torch.finfo(losses.dtype).tiny)
 
 
 def _inclusion(info: MethodInfo, signals: Signals, k: int, mixed: bool) -> Float[Tensor, " b"]:

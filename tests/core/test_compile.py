@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from adaselection import AdaSelection, Policy, Signals, SingleMethod
 from adaselection.functional import ADABOOST_READINGS, IMPORTANCES
-from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS, step
+from adaselection.step import BY_RECORD, CHOICES, CURRICULA, WEIGHTINGS, step
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 SEVEN = ("uniform", "big_loss", "small_loss", "grad_norm", "adaboost", "coreset_extremes", "coreset_mean")
@@ -74,7 +74,7 @@ def test_the_stand_in_notices_what_waits() -> None:
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("weighting", [name for name in WEIGHTINGS if name not in BY_RECORD])
 def test_no_setting_waits(choice: Any, weighting: Any) -> None:
     for importance, curriculum in product(IMPORTANCES, (None, *CURRICULA)):
         policy = AdaSelection(

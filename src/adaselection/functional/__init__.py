@@ -68,6 +68,7 @@ from adaselection.functional.selection import (
     rank_rows,
     top_k,
 )
+from adaselection.functional.utility import progress_utility, relative_utility, variance_utility
 from adaselection.functional.weighting import (
     LOSS_AVERAGES,
     LossAverage,
@@ -122,6 +123,7 @@ __all__ = [
     "movement",
     "persistence",
     "printed_reward",
+    "progress_utility",
     "proportional",
     "proportional_inclusion",
     "quota_select",
@@ -129,6 +131,7 @@ __all__ = [
     "rank_based",
     "rank_rows",
     "relative_change",
+    "relative_utility",
     "rho_loss",
     "robust_z",
     "sample_weights",
@@ -153,5 +156,6 @@ __all__ = [
     "update_log_weights",
     "upper_confidence",
     "variance_gain",
+    "variance_utility",
     "with_floor",
 ]

@@ -19,7 +19,7 @@ class PolicyOptions:
         beta: Of eq. 3, in [-1, 1].
         curriculum: Of eq. 4: printed, text or scale_free.
         importance: Of eq. 2: softmax_z, softmax, indicator or rank.
-        weighting: Of eq. 3: bounded, paper, fixed or placebo.
+        weighting: Of eq. 3: bounded, paper, fixed or placebo; on recorded losses variance or progress too.
         choice: Of eq. 6: top_k, quota or draw.
     """
 
@@ -80,10 +80,13 @@ def _recorded() -> list[Arm]:
     even = _candidates("uniform", "proportional", weighting="fixed", weight_exponent=0.0)
     half = _candidates("uniform", "proportional", weighting="fixed", weight_exponent=0.5)
     full = _candidates("uniform", "proportional", weighting="fixed", weight_exponent=1.0)
+    by_variance = _candidates(weighting="variance", weight_exponent=1.0, share=0.4)
     rungs: list[tuple[str, str, Build, float]] = [
         ("paper", "eq. 3 as printed", _candidates(weighting="paper"), 0.0),
         ("bounded", "eq. 3 bounded and with a fixed share", _candidates(weighting="bounded"), 0.0),
         ("placebo", "random method weights", _candidates(weighting="placebo"), 0.0),
+        ("variance", "weights by variance, unbiased", by_variance, 0.0),
+        ("progress", "weights by the progress of what is drawn", _candidates(weighting="progress"), 0.0),
         ("biased", "half uniform, half by loss, weights of exponent 0", even, 0.0),
         ("half_biased", "the same with weights of exponent 1/2", half, 0.0),
         ("unbiased", "the same with weights of exponent 1", full, 0.0),

@@ -46,7 +46,7 @@ class Options:
     beta: Annotated[float | None, flag("X", "of eq. 3, in [-1, 1]")] = None
     curriculum: Annotated[str | None, flag("NAME", "printed, text or scale_free")] = None
     importance: Annotated[str | None, flag("NAME", "softmax_z, softmax, indicator or rank")] = None
-    weighting: Annotated[str | None, flag("NAME", "bounded, paper, fixed or placebo")] = None
+    weighting: Annotated[str | None, flag("NAME", "bounded, paper, fixed, placebo, variance, progress")] = None
     choice: Annotated[str | None, flag("NAME", "top_k, quota or draw")] = None
     irreducible: Annotated[Path | None, flag("FILE", "of `holdout`, or their folder, for recorded_rho_loss")] = None
     data_dir: DataDir = None

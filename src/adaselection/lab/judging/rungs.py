@@ -49,7 +49,7 @@ RUNGS = (
     Rung("E3", "placebo: random gains", _named(PLACEBO)),
     Rung("E4", "the best single method", lambda row: False),
     Rung("E5", "variance of the gradient as reward", _named("recorded_variance")),
-    Rung("E6", "held-out or progress utility per second", _named("recorded_utility")),
+    Rung("E6", "progress of what is drawn, per second, as reward", _named("recorded_progress")),
     Rung("E7, exponent 0", "half uniform, half by loss, biased", _named("recorded_biased")),
     Rung("E7, exponent 1/2", "the same, half unbiased by weights", _named("recorded_half_biased")),
     Rung("E7, exponent 1", "the same, unbiased by weights", _named("recorded_unbiased")),
