@@ -19,7 +19,8 @@ FLAGS = {
     "tasks": {"--help"},
     "methods": {"--help"},
     "run": COMMON | {"--method", "--rate", "--budget", "--seed", "--learning-rate", "--split", "--instances"},
-    "compare": COMMON | {"--arms", "--rates", "--budgets", "--seeds", "--learning-rate", "--jobs"},
+    "compare": COMMON
+    | {"--arms", "--rates", "--rate", "--budgets", "--budget", "--seeds", "--learning-rate", "--jobs"},
     "tune": COMMON | {"--learning-rates", "--arms", "--rate", "--budget", "--seeds", "--jobs"},
     "report": {"--help", "--output"},
     "profile": {"--help", "--preset", "--data-dir", "--threads", "--repeats"},

@@ -107,8 +107,8 @@ class Compare(Options):
 
     task: TaskName
     arms: Annotated[str, flag("A,B", "comma-separated arms, and groups of arms")] = _ARMS
-    rates: Annotated[str, flag("X,Y", "comma-separated sampling rates")] = "0.3"
-    budgets: Annotated[str, flag("X,Y", "comma-separated shares of the full run's work")] = "0.5"
+    rates: Annotated[str, flag("X,Y", "comma-separated sampling rates", aliases=["--rate"])] = "0.3"
+    budgets: Annotated[str, flag("X,Y", "comma-separated shares of the full run's work", aliases=["--budget"])] = "0.5"
     seeds: Annotated[int, flag("N", "number of seeds, 0 to N - 1")] = 5
     learning_rate: Annotated[float | None, flag("RATE", "for all arms; else the tuned one, else the preset's")] = None
     jobs: Jobs = 1

@@ -141,11 +141,15 @@ _Raw = tuple[str, str, list[int]]
 
 
 def _hardest(instances: Instances, found: diagnosis.Diagnosis, top: int) -> _Raw:
-    averages = _averages(instances).masked_fill(~_seen(instances), -torch.inf)
-    places = _first(averages, min(top, int(_seen(instances).sum())))
+    shown = _seen(instances)
+    note = "Largest moving average of their own losses"
+    if found.noise.share is not None:
+        shown = shown & (found.noise.suspicion <= 0.5)
+        note += ", but for the suspected, which are listed below"
+    places = _first(_averages(instances).masked_fill(~shown, -torch.inf), min(top, int(shown.sum())))
     wrong = instances.extra.get("wrong")
     known = "" if wrong is None or not wrong.any() else f" {int(wrong[places].sum())} of these are known to be wrong."
-    return "Hardest", f"Largest moving average of their own losses.{known}", places
+    return "Hardest", f"{note}.{known}", places
 
 
 def _unseen(instances: Instances, found: diagnosis.Diagnosis, top: int) -> _Raw:
