@@ -96,7 +96,7 @@ def test_each_rate_has_its_own_numbers_and_flags(results):
 
 def test_cost_has_counted_work_always_and_seconds_of_runs_that_were_alone(results):
     table = per_task.cost(results["bike"])
-    assert entry(table, "uniform", 0).text == "10 % / \u2013"
+    assert re.fullmatch(r"10 % / \d+ %", entry(table, "uniform", 0).text)
     assert re.fullmatch(r"20 % / \d+ %", entry(table, "uniform", 1).text)
     assert entry(table, "big_loss", 4).text.startswith("83 % / ")
     assert entry(per_task.cost(results["cifar10"]), "uniform", 0).text == "missing"

@@ -102,12 +102,17 @@ def test_the_best_configuration_follows_the_direction_of_the_metric(task, best):
     assert read([])[task].best_configuration() is None
 
 
-def test_seconds_count_only_where_every_run_was_alone_on_one_kind_of_machine():
+def test_seconds_count_only_of_seeds_whose_every_run_was_alone_on_one_kind_of_machine():
     alone = [run("bike", "uniform", 0.1, seed, 1.0) for seed in (0, 1)]
     assert read(alone)["bike"].seconds("uniform", 0.1) == [r.seconds.total for r in alone]
-    crowd = [alone[0], run("bike", "uniform", 0.1, 1, 1.0, environment={"exclusive": False})]
-    assert read(crowd)["bike"].seconds("uniform", 0.1) is None
-    other = [alone[0], run("bike", "uniform", 0.1, 1, 1.0, environment={"cpu": "Another"})]
-    assert read(other)["bike"].seconds("uniform", 0.1) is None
+    crowd = [*alone, run("bike", "uniform", 0.2, 1, 1.0, environment={"exclusive": False})]
+    assert read(crowd)["bike"].seconds("uniform", 0.1) == [alone[0].seconds.total]
+    assert read(crowd)["bike"].seconds("uniform", 0.2) is None
+    assert read(crowd[1:])["bike"].timed_seeds == frozenset()
+    other = [*alone, run("bike", "uniform", 0.1, 2, 1.0, environment={"cpu": "Another"})]
+    assert read(other)["bike"].timed_seeds == {0, 1}
+    moved = [*other, run("bike", "uniform", 0.2, 0, 1.0, environment={"cpu": "Another"})]
+    assert len(read(moved)["bike"].timed_seeds) == 1
+    assert read([])["bike"].timed_seeds == frozenset()
     assert read(crowd)["bike"].work("uniform", 0.1) == pytest.approx(0.1 * 0.996)
     assert read([])["bike"].work("uniform", 0.1) is None

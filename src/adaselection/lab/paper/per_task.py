@@ -43,7 +43,7 @@ def cost(task: TaskResults) -> Table:
     caption = (
         "Counted work (forward 1, backward 2, scoring charged) / seconds with scoring charged, as shares of training "
         "on "
-        "everything. A dash: some run did not have the machine to itself, so its seconds say nothing."
+        "everything, of the seeds all of whose runs had the machine to themselves. A dash: there is none."
     )
     return Table("What it costs", caption, tuple(f"rate {rate:g}" for rate in plan.RATES), tuple(lines))
 

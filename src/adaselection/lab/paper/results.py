@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -125,12 +126,23 @@ class TaskResults:
         sign = 1.0 if self.higher_is_better else -1.0
         return max(means, key=lambda row: sign * means[row]) if means else None
 
+    @cached_property
+    def timed_seeds(self) -> frozenset[int]:
+        """The seeds whose seconds count: all their runs had the machine to themselves, and it was the same machine.
+
+        Of several machines the one with the most such seeds counts.
+        """
+        machines: dict[int, set[tuple[object, ...]]] = defaultdict(set)
+        for run in self.records:
+            e = run.environment
+            machines[run.config.seed].add((e.cpu, e.cores, e.threads, e.device) if e.exclusive else (run.run_id, None))
+        alone = {seed: next(iter(found)) for seed, found in machines.items() if len(found) == 1}
+        common = Counter(kind for kind in alone.values() if kind[-1] is not None).most_common(1)
+        return frozenset(seed for seed, kind in alone.items() if common and kind == common[0][0])
+
     def seconds(self, row: str, rate: float | None) -> list[float] | None:
-        """Seconds of training of each run, scoring included; None unless every run had its machine to itself."""
-        runs = self.at(row, rate)
-        machines = {(e.cpu, e.cores, e.threads, e.device) for e in (run.environment for run in runs)}
-        alone = all(run.environment.exclusive for run in runs)
-        return [run.seconds.total for run in runs] if runs and alone and len(machines) == 1 else None
+        """Seconds of training of each run of the timed seeds, scoring included; None where there is none."""
+        return [run.seconds.total for run in self.at(row, rate) if run.config.seed in self.timed_seeds] or None
 
     def work(self, row: str, rate: float | None) -> float | None:
         """Mean counted work as a share of the full run's: forward 1, backward 2, scoring charged."""
