@@ -3,6 +3,7 @@
 #   make test        install what the tests need and run them all
 #   make test-core   the tests of the core, in an environment without the extras
 #   make soak        the long suites in full: a grid killed twenty times
+#   make docs        build the documentation into site/; a warning is an error
 #   make lint        ruff, mypy and the import linter;  make format  lets ruff rewrite the files
 #   make clean       remove what the commands wrote;    make distclean  remove the environments too
 #
@@ -24,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 ARMS := full,uniform_budget,recorded,adaselection,uniform,big_loss,small_loss,grad_norm,adaboost,coreset_extremes,coreset_mean
 
-.PHONY: demo test test-core soak lint format clean distclean install
+.PHONY: demo test test-core soak docs lint format clean distclean install
 .DELETE_ON_ERROR:
 
 demo: .venv/.lab
@@ -41,6 +42,9 @@ test-core: .venv-core/.test
 soak: .venv/.dev
 	@ADASELECTION_KILLS=20 $(BIN)/python -m pytest -q tests/lab/test_grid_kills.py
 
+docs: .venv/.docs
+	@$(BIN)/python tools/docs_site.py
+
 install: .venv/.dev
 
 lint: .venv/.dev
@@ -54,13 +58,13 @@ format: .venv/.dev
 	@$(BIN)/python -m ruff format .
 
 clean:
-	rm -rf build dist demo_results demo_report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist site .cache demo_results demo_report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean
 	rm -rf .venv .venv-core .data .data.partial
 
 # Environments. A stamp is fresh while pyproject.toml says the same; then nothing here calls pip.
-.venv/.lab .venv/.dev .venv-core/.test: pyproject.toml tools/install.py
+.venv/.lab .venv/.docs .venv/.dev .venv-core/.test: pyproject.toml tools/install.py
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; say make $(MAKECMDGOALS) PYTHON=path" >&2; exit 1; }
 	@$(PYTHON) tools/install.py --stamp $@ --torch "$(TORCH)"

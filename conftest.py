@@ -25,6 +25,7 @@ FRAMEWORKS = {
     "hf": ("accelerate", "transformers"),
     "lightning": ("lightning", "tensorboard"),
     "transformers": ("accelerate", "transformers"),
+    "zensical": ("latex2mathml", "mkdocstrings", "zensical"),
 }
 
 hypothesis.settings.register_profile("work", deadline=None)

@@ -31,7 +31,10 @@ def test_the_readme_shows_the_one_line_change() -> None:
     assert any("SelectiveLoader(" in block.code for block in read_blocks(ROOT / "README.md", "python"))
 
 
-@pytest.mark.parametrize("name", ["lightning", "recorded", "transformers", "accelerate", "streams"])
+FIRST = ("accelerate", "index", "lightning", "own_method", "recorded", "streams", "transformers")
+
+
+@pytest.mark.parametrize("name", FIRST)
 def test_the_first_block_imports_what_it_uses_and_names_what_is_yours(name: str) -> None:
     code = read_blocks(ROOT / "docs" / f"{name}.md", "python")[0].code
     yours = re.search(r"^# your own: (.+)$", code, re.MULTILINE)

@@ -27,7 +27,7 @@ class RecordedLoader:
     Walks over the data set in the order of the loader's sampler, window by window. The policy chooses of each window
     from the losses that training saw last, and only those instances are loaded. Instances without a record come first,
     so the first walk takes all of them. While the policy's gate is shut, walks are whole: batch for batch what the
-    plain loader gives. The loop changes in one place::
+    plain loader gives. The loop changes in one place:
 
         loader = RecordedLoader(train_loader, AdaSelection(rate=0.3))
         for x, y in loader:

@@ -6,9 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+from integrations.example_lines import EXAMPLES, lines_with
+
+# What a changed line of each script holds: the wrapper's call, and what goes with it.
+CHANGED = {
+    "recorded_loop.py": ("= RecordedLoader(", "loader.record("),
+    "lightning_digits.py": ("return SelectiveLoader(",),
+    "transformers_text.py": ("= SelectiveTrainer(", "selection="),
+    "accelerate_digits.py": ("= PreparedSelectiveLoader(",),
+    "ddp_digits.py": ("= SelectiveLoader(",),
+    "streaming_digits.py": ("= SelectiveLoader(",),
+}
 
 
 def test_the_recorded_loop_prints_both_accuracies_and_the_report() -> None:
@@ -65,6 +76,14 @@ def test_a_method_of_your_own_trains_on_fewer_wrong_labels() -> None:
     )
     assert [name for _, name in shares] == ["big_loss", "near_median"]
     assert int(shares[1][0]) < int(shares[0][0]) - 5
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_the_page_of_the_examples_counts_the_changed_lines(name: str) -> None:
+    page = (EXAMPLES.parent / "docs" / "examples.md").read_text(encoding="utf-8")
+    (said,) = re.findall(rf"^\| \[{re.escape(name)}\]\([^)]+\) \| [^|]+ \| (\d+) \|", page, re.MULTILINE)
+    assert len(lines_with(name, *CHANGED[name])) == int(said)
+    assert page.count("| [") == len(CHANGED)
 
 
 def test_every_example_is_run_by_a_test() -> None:
