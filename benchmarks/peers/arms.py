@@ -24,7 +24,7 @@ class Arm:
 
     Attributes:
         name: As in the table.
-        loop: Module of ``loops``.
+        loop: Module of ``loops``; None where no environment could be made to write one for.
         kind: Whose code it is.
         environment: Name of its environment.
         what: What it does, in a few words.
@@ -32,7 +32,7 @@ class Arm:
     """
 
     name: str
-    loop: str
+    loop: str | None
     kind: str
     environment: str
     what: str
@@ -50,6 +50,7 @@ ENVIRONMENTS = {
     "adaptive_sparse_training": Environment(("--no-deps adaptive-sparse-training==1.0.1", "numpy tqdm")),
     "curriculumguard": Environment(("curriculumguard==0.2.1",)),
     "datacull": Environment(("datacull==1.0.2",)),
+    "cords": Environment(("cords==0.0.4",)),
 }
 _AST = "adaptive_sparse_training"
 ARMS = (
@@ -61,9 +62,12 @@ ARMS = (
     Arm("composer_schedule", "composer_schedule", PACKAGE, "composer", "the same on Composer's default schedule"),
     Arm("adaptive-sparse-training", _AST, PACKAGE, _AST, "`AdaptiveSparseTrainer`, target 0.4"),
     Arm("curriculumguard", "curriculumguard", PACKAGE, "curriculumguard", "`Curriculum.auto`"),
+    Arm("cords", None, PACKAGE, "cords", "GLISTER, GradMatch and others"),
     Arm("datacull_rcap", "datacull_rcap", PACKAGE, "datacull", "`RCAPDataLoader`, half of each epoch"),
     Arm("datacull_rs2", "datacull_rs2", PACKAGE, "datacull", "`RS2DataLoader`, a random half of each epoch"),
-    Arm("selective_backprop", "own_selective_backprop", NO_PACKAGE, "ours", "Jiang et al. 2019, recorded losses, rate 0.3"),
+    Arm(
+        "selective_backprop", "own_selective_backprop", NO_PACKAGE, "ours", "Jiang et al. 2019, stale losses, rate 0.3"
+    ),
     Arm("infobatch", "own_infobatch", NO_PACKAGE, "ours", "Qin et al. 2024, recorded losses, rate 0.3"),
     Arm("kakurenbo", "own_kakurenbo", NO_PACKAGE, "ours", "Nguyen et al. 2023, recorded losses, rate 0.3"),
     Arm("rho_loss", "own_rho_loss", NO_PACKAGE, "ours", "Mindermann et al. 2022, recorded losses, rate 0.3"),

@@ -29,9 +29,7 @@ def trained(loop: Loop, task: dict[str, Any], learning_rate: float, budget: floa
     model = build_model(task["model"], inputs.shape[1:], task["classes"]).train()
     meter = Meter(model, budget * STEP * len(inputs) * task["epochs"])
     optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=task["momentum"])
-    run = Run(
-        TensorDataset(inputs, labels), model, optimizer, meter, task["batch_size"], seed, task.get("irreducible")
-    )
+    run = Run(TensorDataset(inputs, labels), model, optimizer, meter, task["batch_size"], seed, task.get("irreducible"))
     clock, processor = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Spent):
         loop(run)

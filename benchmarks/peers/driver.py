@@ -17,7 +17,7 @@ from adaselection.lab.machine import Watch
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent / "src"
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 Row = dict[str, Any]
 
 
@@ -69,7 +69,15 @@ class Driver:
         variables = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(SOURCE)}
         watch = Watch()
         try:
-            done = subprocess.run(words, capture_output=True, text=True, env=variables, timeout=self.limit, check=False)
+            done = subprocess.run(
+                words,
+                capture_output=True,
+                text=True,
+                env=variables,
+                timeout=self.limit,
+                start_new_session=True,
+                check=False,
+            )
         except subprocess.TimeoutExpired as error:
             raise FailedError(f"not done after {self.limit:g} s") from error
         busy = watch.others_busy()

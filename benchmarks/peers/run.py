@@ -4,7 +4,7 @@ Every arm trains the same network on the same rows with the same seeds, initial 
 budget, and number of trials for its learning rate. It may use the same forward and backward work, counted by hooks on
 the model. All arms of a seed run one after the other, each in a child process of its own environment, on one thread.
 
-    python benchmarks/peers/run.py      # makes the environments (5 GB), then some 300 trainings: half an hour alone
+    python benchmarks/peers/run.py      # makes the environments (6 GB), then some 550 trainings
     python tools/peers.py               # docs/results/peers.md, from the record
 """
 
@@ -62,7 +62,7 @@ def tune_all(driver: Driver, arms: Sequence[Arm], tasks: Tasks, arguments: argpa
 
 
 def compare(driver: Driver, arms: Sequence[Arm], tasks: Tasks, tuning: Sequence[Row], seeds: int) -> list[Row | str]:
-    """Run all arms of a seed one after the other, then those of the next; why it failed in the place of a run that did."""
+    """Run all arms of a seed in turn, then those of the next; why it failed in the place of a run that did."""
     runs: list[Row | str] = []
     for seed, arm in turns(arms, seeds):
         rates = {row["noise"]: row["chosen"] for row in tuning if row["arm"] == arm.name}
@@ -81,8 +81,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = Path(arguments.envs).absolute()
     made = {name: make(folder / name, environment, arguments.torch) for name, environment in ENVIRONMENTS.items()}
     asked = [arm for arm in ARMS if not arguments.arms or arm.name in arguments.arms]
-    arms = [arm for arm in asked if made[arm.environment].failed is None]
-    failures = [f"{arm.name}: {made[arm.environment].failed}" for arm in asked if arm not in arms]
+    arms = [arm for arm in asked if arm.loop and made[arm.environment].failed is None]
+    failures = [f"{arm.name}: {made[arm.environment].failed or 'no loop yet'}" for arm in asked if arm not in arms]
     driver = Driver(made, arguments.budget, arguments.limit, folder / "journal.jsonl" if arguments.resume else None)
     with tempfile.TemporaryDirectory() as temporary:
 
@@ -98,7 +98,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "task": task.facts(),
         "environments": {key: {"commands": one.commands, "packages": one.packages} for key, one in made.items()},
-        "arms": [asdict(arm) | {"lines": lines_of_loop(arm.loop)} for arm in asked],
+        "arms": [asdict(arm) | {"lines": arm.loop and lines_of_loop(arm.loop)} for arm in asked],
         "failures": dict(reversed([text.split(": ", 1) for text in failures])),  # the first of each arm
         "tuning": tuning,
         "runs": [row for row in runs if not isinstance(row, str)],
@@ -115,7 +115,7 @@ def show(results: dict[str, Any]) -> None:
             rows = [row for row in results["runs"] if (row["arm"], row["noise"]) == (arm["name"], noise)]
             cells.append(f"{sum(row['accuracy'] for row in rows) / len(rows):.2f}" if rows else "-")
         failed = results["failures"].get(arm["name"], "")
-        print(f"{arm['name']:<26}" + "".join(f"{cell:>14}" for cell in cells) + f"{arm['lines']:>8}  {failed}")
+        print(f"{arm['name']:<26}" + "".join(f"{cell:>14}" for cell in cells) + f"{arm['lines'] or '-':>8}  {failed}")
 
 
 def main(argv: Sequence[str] | None = None) -> Path:
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser = argparse.ArgumentParser(description=CLAIM)
     parser.add_argument("--envs", default=".venv-peers", help="folder of the environments (default: .venv-peers)")
     parser.add_argument("--torch", default="torch==2.13.0", help="what pip installs as torch; may carry pip's options")
-    parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in ARMS], help="only these; never without uniform")
+    parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in ARMS], help="only these (default: all)")
     parser.add_argument("--noises", nargs="+", type=float, default=[0.0, 0.4], help="shares of wrong labels")
     parser.add_argument("--seeds", type=int, default=10, help="of the comparison (default: 10)")
     parser.add_argument("--trials", type=int, default=3, help="seeds of each learning rate's trials (default: 3)")

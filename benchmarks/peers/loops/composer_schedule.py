@@ -1,6 +1,6 @@
 """The same on the schedule that is Composer's default: every second batch, from half to nine tenths of the training."""
 
-import standins  # noqa: F401  # before composer, which imports torchvision
+import standins  # noqa: F401, I001  # before composer, which imports torchvision
 
 from composer.algorithms.selective_backprop import select_using_loss, should_selective_backprop
 from meter import Run

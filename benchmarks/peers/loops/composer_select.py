@@ -1,6 +1,6 @@
-"""Composer's function `select_using_loss` in a loop of one's own: half of every batch, drawn by the rank of its loss."""
+"""Composer's function `select_using_loss` in a loop of one's own: half of every batch, by the rank of its loss."""
 
-import standins  # noqa: F401  # before composer, which imports torchvision
+import standins  # noqa: F401, I001  # before composer, which imports torchvision
 
 from composer.algorithms.selective_backprop import select_using_loss
 from meter import Run
