@@ -159,8 +159,8 @@ def _environments(results: Row) -> str:
     for name, made in results["environments"].items():
         commands = ", then ".join(f"`{command}`" for command in made["commands"])
         versions = {key.lower(): value for key, value in made["packages"].items()}
-        has = f"; torch {versions['torch']}, {len(versions)} packages" if "torch" in versions else "; it failed"
-        lines.append(f"{name}: {commands}{has}")
+        has = f"gives torch {versions['torch']} and {len(versions) - 1} other packages"
+        lines.append(f"{name}: {commands} {'fails' if made['failed'] else has}")
     return bullets(lines)
 
 
@@ -175,8 +175,9 @@ def _measured(record: Row) -> str:
             "An arm ends before the first step that its budget does not pay for. Its learning rate rises over a fifth "
             f"of the budget and falls to 0 at its end. Of the learning rates {tried} each arm takes the best mean of "
             f"{settings['trials']} seeds on a validation split, at its own budget; equals go to the smaller.",
-            "All arms of a seed run one after the other, each time from another first one on, each in a child process "
-            "of its own environment on one thread. Seconds are those of the training alone, imports and data aside.",
+            f"All arms of a seed start one after the other, {settings['together']} at a time, then those of the next "
+            "seed, from another first arm on; each in a child process of its own environment on one thread. Seconds "
+            "are those of the training alone, imports and data aside.",
             f"Seconds and processor: median over the seeds of the ratio to `{OPPONENT}` of the same seed. Processor "
             f"seconds are those that the process itself ran.{_busy(record['results'])}",
             "Lines: lines of the plain loop that are replaced, added or taken away; imports, comments and line breaks "
@@ -195,7 +196,10 @@ def _busy(results: Row) -> str:
         return " Seconds of the clock do not count: whether the machine was shared is not known."
     if max(busy) < QUIET:
         return ""
-    return f" Seconds of the clock do not count where others were busy: {median(busy):.1f} cores in the median run."
+    return (
+        f" Other processes kept {median(busy):.1f} cores busy in the median run, so seconds of the clock are left out, "
+        "and processor seconds are rough."
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ class Made:
 
     Attributes:
         python: Its interpreter.
-        commands: What was run to make it.
+        commands: What makes it.
         packages: Versions by name.
         failed: The command that failed and the last thing that it said; None if all went well.
     """
@@ -30,7 +30,7 @@ class Made:
 
 
 def make(folder: Path, environment: Environment, torch: str) -> Made:
-    """Make an environment, or complete it; what is there already is left as it is.
+    """Make an environment; one that was made, or could not be, by the same commands is left as it is.
 
     Args:
         folder: Of the environment.
@@ -40,18 +40,27 @@ def make(folder: Path, environment: Environment, torch: str) -> Made:
     Returns:
         The environment. An install that fails is told there, not raised.
     """
-    python, commands = folder / "bin" / "python", (torch, *environment.commands)
-    said = tuple(f"pip install {words}" for words in commands)
-    steps = [[str(python), "-m", "pip", "install", "--quiet", *shlex.split(words)] for words in commands]
+    python, stamp = folder / "bin" / "python", folder / "made.json"
+    commands = tuple(f"pip install {words}" for words in (torch, *environment.commands))
+    if stamp.exists() and (known := json.loads(stamp.read_text(encoding="utf-8")))["commands"] == list(commands):
+        return Made(python, commands, known["packages"], known["failed"])
     if not python.exists():
-        steps.insert(0, [sys.executable, "-m", "venv", str(folder)])
-        said = ("python -m venv NAME", *said)
-    for words, text in zip(steps, said, strict=True):
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            return Made(python, said, failed=f"{text}: {reason}")
-    return Made(python, tuple(f"pip install {words}" for words in commands), _packages(python))
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    failed = next(filter(None, (_run(python, command) for command in commands)), None)
+    made = Made(python, commands, _packages(python), failed)
+    kept = {"commands": commands, "packages": made.packages, "failed": failed}
+    stamp.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    return made
+
+
+def _run(python: Path, command: str) -> str | None:
+    """Run a command of pip; what it said last if it failed."""
+    words = [str(python), "-m", *shlex.split(command), "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if not done.returncode:
+        return None
+    last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return f"`{command}`: {last}"
 
 
 def _packages(python: Path) -> dict[str, str]:

@@ -61,19 +61,23 @@ def tune_all(driver: Driver, arms: Sequence[Arm], tasks: Tasks, arguments: argpa
         return [row for rows in pool.map(one, arms) for row in rows]
 
 
-def compare(driver: Driver, arms: Sequence[Arm], tasks: Tasks, tuning: Sequence[Row], seeds: int) -> list[Row | str]:
+def compare(
+    driver: Driver, arms: Sequence[Arm], tasks: Tasks, tuning: Sequence[Row], arguments: argparse.Namespace
+) -> list[Row | str]:
     """Run all arms of a seed in turn, then those of the next; why it failed in the place of a run that did."""
-    runs: list[Row | str] = []
-    for seed, arm in turns(arms, seeds):
+
+    def one(turn: tuple[int, Arm]) -> list[Row | str]:
+        seed, arm = turn
         rates = {row["noise"]: row["chosen"] for row in tuning if row["arm"] == arm.name}
         try:
             found = driver.rows(arm, [(tasks[noise, seed], [rate]) for noise, rate in rates.items()])
         except FailedError as error:
-            runs.append(f"{arm.name}: {error}")
-            continue
-        runs += [{"arm": arm.name, **row} for row in found]
+            return [f"{arm.name}: {error}"]
         print(f"seed {seed}, {arm.name}: {[row['accuracy'] for row in found]}", flush=True)
-    return runs
+        return [{"arm": arm.name, **row} for row in found]
+
+    with ThreadPoolExecutor(arguments.together) as pool:
+        return [row for rows in pool.map(one, turns(arms, arguments.seeds)) for row in rows]
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -93,11 +97,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         trials = tune_all(driver, arms, files(arguments.trials, True), arguments)
         tuning = [row for row in trials if not isinstance(row, str)]
         arms = [arm for arm in arms if any(row["arm"] == arm.name for row in tuning)]
-        runs = compare(driver, arms, files(arguments.seeds, False), tuning, arguments.seeds)
+        runs = compare(driver, arms, files(arguments.seeds, False), tuning, arguments)
     failures += [row for row in (*trials, *runs) if isinstance(row, str)]
     return {
         "task": task.facts(),
-        "environments": {key: {"commands": one.commands, "packages": one.packages} for key, one in made.items()},
+        "environments": {
+            key: {"commands": one.commands, "packages": one.packages, "failed": one.failed} for key, one in made.items()
+        },
         "arms": [asdict(arm) | {"lines": arm.loop and lines_of_loop(arm.loop)} for arm in asked],
         "failures": dict(reversed([text.split(": ", 1) for text in failures])),  # the first of each arm
         "tuning": tuning,
@@ -127,10 +133,13 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--noises", nargs="+", type=float, default=[0.0, 0.4], help="shares of wrong labels")
     parser.add_argument("--seeds", type=int, default=10, help="of the comparison (default: 10)")
     parser.add_argument("--trials", type=int, default=3, help="seeds of each learning rate's trials (default: 3)")
-    parser.add_argument("--learning-rates", nargs="+", type=float, default=[0.05, 0.15, 0.4], help="that are tried")
+    parser.add_argument(
+        "--learning-rates", nargs="+", type=float, default=[0.02, 0.05, 0.15, 0.4], help="that are tried"
+    )
     parser.add_argument("--budget", type=float, default=0.5, help="share of the full run's work (default: 0.5)")
     parser.add_argument("--limit", type=float, default=900, help="seconds that a child may take (default: 900)")
     parser.add_argument("--jobs", type=int, default=2, help="children at a time while tuning (default: 2)")
+    parser.add_argument("--together", type=int, default=1, help="and in the comparison; above 1 no seconds count")
     parser.add_argument("--resume", action="store_true", help="do not do again what the folder's journal has")
     return run("peers", CLAIM, parser, measure, show, argv)
 
