@@ -174,8 +174,9 @@ def _measured(record: Row) -> str:
             "are medians over the seeds.",
             "An arm ends before the first step that its budget does not pay for. Its learning rate rises over a fifth "
             f"of the budget and falls to 0 at its end. Of the learning rates {tried} each arm takes the best mean of "
-            f"{settings['trials']} seeds on a validation split, at its own budget; equals go to the smaller. So few trials tell "
-            "rates apart roughly: on plain data, where arms differ by tenths of a point, that weighs as much as the rule.",
+            f"{settings['trials']} seeds on a validation split, at its own budget; equals go to the smaller. So few "
+            "trials tell rates apart only roughly: on plain data, where arms differ by tenths of a point, the rate may "
+            "weigh as much as the rule.",
             f"All arms of a seed start one after the other, {settings['together']} at a time, then those of the next "
             "seed, from another first arm on; each in a child process of its own environment on one thread. Seconds "
             "are those of the training alone, imports and data aside.",
