@@ -121,7 +121,8 @@ def show(results: dict[str, Any]) -> None:
             rows = [row for row in results["runs"] if (row["arm"], row["noise"]) == (arm["name"], noise)]
             cells.append(f"{sum(row['accuracy'] for row in rows) / len(rows):.2f}" if rows else "-")
         failed = results["failures"].get(arm["name"], "")
-        print(f"{arm['name']:<26}" + "".join(f"{cell:>14}" for cell in cells) + f"{'-' if arm['lines'] is None else arm['lines']:>8}  {failed}")
+        lines = "-" if arm["lines"] is None else arm["lines"]
+        print(f"{arm['name']:<26}" + "".join(f"{cell:>14}" for cell in cells) + f"{lines:>8}  {failed}")
 
 
 def main(argv: Sequence[str] | None = None) -> Path:
