@@ -11,7 +11,10 @@ from adaselection.lab.judging import pages
 from adaselection.lab.written import Written
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = Written("python tools/results.py", ROOT / "results" / "recorded", ROOT / "docs" / "results", pages, "*.md")
+OTHERS = frozenset({"peers.md"})  # of tools/peers.py
+PAGES = Written(
+    "python tools/results.py", ROOT / "results" / "recorded", ROOT / "docs" / "results", pages, "*.md", others=OTHERS
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -30,6 +30,7 @@ class Written:
         texts: The text of every file by its path below the folder, from records.
         strays: Pattern of the files that the records must give; others of that kind are out of date.
         remove: Whether strays are removed; else they are left alone.
+        others: Names of files of that kind that another command writes.
     """
 
     command: str
@@ -38,6 +39,7 @@ class Written:
     texts: Callable[[Sequence[Record]], Mapping[str, str]]
     strays: str
     remove: bool = False
+    others: frozenset[str] = frozenset()
 
     def stale(self, docs: Path, texts: Mapping[str, str]) -> list[Path]:
         """Return the files that are missing or say something else, and the strays."""
@@ -46,7 +48,7 @@ class Written:
             for name, text in texts.items()
             if not (docs / name).exists() or (docs / name).read_text(encoding="utf-8") != text
         ]
-        known = {docs / name for name in texts}
+        known = {docs / name for name in (*texts, *self.others)}
         return wrong + sorted(path for path in docs.glob(self.strays) if path not in known)
 
     def update(self, docs: Path, texts: Mapping[str, str]) -> list[Path]:
