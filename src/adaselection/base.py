@@ -57,7 +57,9 @@ class Policy(Stepping):
     @property
     def weighted(self) -> bool:
         """Whether its selections carry sample weights that the training loss must use."""
-        return self._recipe.weight_exponent > 0
+        first = self._recipe.methods[0]
+        own = self._recipe.choice == "draw" and len(self._recipe.methods) == 1 and first.weights is not None
+        return self._recipe.weight_exponent > 0 or (own and first.plane == "both")
 
     @property
     def weight_exponent(self) -> float:

@@ -44,8 +44,8 @@ class MethodInfo:
         equation: where the paper defines it.
         source: where the rule comes from.
         summary: one line for people.
-        inclusion: its rule on the recorded plane: signals of a window and k in, inclusion probabilities out. The k
-            highest raw scores if None is given.
+        inclusion: its rule as chances: signals and k in, inclusion probabilities out. Always used on the recorded
+            plane, and on fresh losses where the method is alone. The k highest raw scores if None is given.
         own_count: whether the probabilities sum to what the rule wants, where those of the others sum to k.
         columns: further columns that it needs in the record, name and type.
         plane: ``"both"``, or ``"recorded"`` if it has no reading for fresh losses.
@@ -71,6 +71,11 @@ class MethodInfo:
     def __post_init__(self) -> None:
         if self.inclusion is None or isinstance(self.inclusion, TopK):  # so that it follows a replaced function
             object.__setattr__(self, "inclusion", TopK(self.function))
+
+    @property
+    def draws(self) -> bool:
+        """Whether its rule leaves to chance what is kept; ``uniform`` does so by raw scores that are chance."""
+        return not isinstance(self.inclusion, TopK) and bool(self.needs)
 
     @property
     def bytes_per_instance(self) -> int:

@@ -189,7 +189,10 @@ class AdaSelection(Policy):
 
 
 class SingleMethod(Policy):
-    """One subsampling method alone: the k rows with its highest raw scores.
+    """One subsampling method alone: the k rows with its highest raw scores, or a draw of k by its chances.
+
+    Drawn are the rules that their sources leave to chance, such as ``selective_backprop``; on fresh losses always k.
+    ``katharopoulos_fleuret`` comes with sample weights, so `SelectiveLoader` asks for ``weighted=True``.
 
     Args:
         method: a name (`adaselection.methods()` lists them), your own function, or a pair ``(name, function)``.
@@ -221,7 +224,7 @@ class SingleMethod(Policy):
             half_life=1.0,
             share=0.0,
             importance=None,
-            choice="top_k",
+            choice="draw" if rows[0].draws else "top_k",
             weight_exponent=0.0,
             curriculum=None,
             curriculum_power=0.0,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float, Int
-from adaselection.registry import MethodInfo, checked_scores
+from adaselection.registry import MethodInfo, checked_inclusion, checked_scores
 from adaselection.types import Selection, Signals
 
 Weighting = Literal["bounded", "paper", "fixed", "placebo", "variance", "progress"]
@@ -128,8 +128,12 @@ def step(
     time, shares = state.step + 1, log_weights.exp()
     reward = _reward(recipe, losses, valid, time)
     alpha = None if recipe.importance is None else _importance(recipe, raw, valid, k, known)
-    # a single method without importance is scored by its raw score, so that no precision is lost
-    scores = raw[0] if alpha is None else F.combine(shares, alpha, reward)
+    if alpha is not None:
+        scores = F.combine(shares, alpha, reward)
+    elif recipe.choice == "draw":  # by the rule's own chances
+        scores = checked_inclusion(recipe.methods[0], signals, k).to(losses.dtype)
+    else:  # by its raw score, so that no precision is lost
+        scores = raw[0]
     if recipe.choice == "quota" and alpha is not None and reward is not None:
         order = F.rank_rows(alpha * reward, valid)
     scores = scores if clean else torch.where(valid, scores, -torch.inf)
@@ -137,9 +141,17 @@ def step(
     nonfinite, alarm = (state.nonfinite, state.alarm) if clean else _bad_rows(recipe, state, valid, k)
     following = PolicyState(log_weights, previous, scale, time, nonfinite, alarm)
     weights = torch.ones(k, dtype=losses.dtype, device=losses.device)
-    if chances is not None and recipe.weight_exponent:
-        weights = F.sample_weights(chances[indices], recipe.weight_exponent)
+    if chances is not None:
+        weights = drawn_weights(recipe, signals, chances, indices)
     return following, Selection(indices, scores, weights, chances)
+
+
+def drawn_weights(recipe: Recipe, signals: Signals, chances: Tensor, indices: Tensor) -> Float[Tensor, " k"]:
+    """Sample weights of the drawn: the method's own where it is alone and has such, else Horvitz-Thompson's."""
+    own = recipe.methods[0].weights if len(recipe.methods) == 1 else None
+    if own is not None:
+        return own(signals, chances)[indices].to(chances.dtype)
+    return F.sample_weights(chances[indices], recipe.weight_exponent)
 
 
 def _known(value: Tensor | None) -> Tensor:

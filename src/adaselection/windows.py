@@ -11,7 +11,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.errors import ArgumentError
 from adaselection.registry import MethodInfo, checked_inclusion
-from adaselection.step import BY_RECORD, Noise, PolicyState, Recipe, Reduce, next_weights, running_scale
+from adaselection.step import BY_RECORD, Noise, PolicyState, Recipe, Reduce, drawn_weights, next_weights, running_scale
 from adaselection.types import Selection, Signals
 
 
@@ -50,7 +50,7 @@ def window_step(
         count = max(1, round(float(chances.sum())))
         chances = chances if float(chances.sum()) > 0 else F.uniform_inclusion(chances, count)
     indices = F.systematic_draw(chances, count, noise.start.to(real), noise.order.argsort())
-    weights = _weights(recipe, signals, chances, indices)
+    weights = drawn_weights(recipe, signals, chances, indices)
     following = state._replace(log_weights=log_weights, previous=previous, scale=scale, step=state.step + 1)
     return following, Selection(indices, chances, weights, chances)
 
@@ -98,11 +98,3 @@ def _inclusion(info: MethodInfo, signals: Signals, k: int, mixed: bool) -> Float
     """A method's inclusion probabilities; scaled to ``k`` where it sets its own count and is one of several."""
     chances = checked_inclusion(info, signals, k).to(signals.losses.dtype)
     return F.scaled(chances, k, signals.valid) if mixed and info.own_count else chances
-
-
-def _weights(recipe: Recipe, signals: Signals, chances: Tensor, indices: Tensor) -> Float[Tensor, " k"]:
-    """Sample weights of the drawn: the method's own where it is alone and has such, else Horvitz-Thompson's."""
-    own = recipe.methods[0].weights if len(recipe.methods) == 1 else None
-    if own is not None:
-        return own(signals, chances)[indices].to(chances.dtype)
-    return F.sample_weights(chances[indices], recipe.weight_exponent)
