@@ -128,7 +128,7 @@ def _times(value: float | None) -> str:
 
 
 def _verdict(results: Row, noise: float) -> str:
-    """Say who won, tied and lost against uniform, and which packages this library's default won against."""
+    """Say who won, cannot be told apart and lost against uniform, and which packages this library's default won against."""
     runs = {arm["name"]: by_seed(results, arm["name"], noise) for arm in results["arms"]}
     others = [name for name in runs if name not in (OPPONENT, "full") and runs[name]]
     words = [f"Against `{OPPONENT}`, by the interval: {_outcomes(runs, others, OPPONENT, better='won', worse='lost')}."]
@@ -146,11 +146,11 @@ def _masked(name: str, runs: Mapping[int, Row]) -> str:
 
 
 def _outcomes(runs: Mapping[str, Any], names: Sequence[str], rival: str, better: str, worse: str) -> str:
-    found: dict[str, list[str]] = {better: [], "tied": [], worse: []}
+    found: dict[str, list[str]] = {better: [], "not told apart": [], worse: []}
     for name in names:
         d = gain(runs[name], runs[rival])
         low, high = d.ci_low or 0.0, d.ci_high or 0.0
-        found[better if low > 0 else worse if high < 0 else "tied"].append(f"`{name}`")
+        found[better if low > 0 else worse if high < 0 else "not told apart"].append(f"`{name}`")
     return "; ".join(f"{word} {', '.join(which) or 'none'}" for word, which in found.items())
 
 

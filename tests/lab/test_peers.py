@@ -146,8 +146,8 @@ def test_a_row_has_the_gain_the_work_and_the_reason_of_what_did_not_run(tool):
     absent = cells(text, "| `absent` |")
     assert absent[2] == "did not run: pip install absent: no such thing"
     assert len(absent) == len(row)
-    assert "won `peer`; tied none; worse" not in text
-    assert "won `peer`; tied none; lost none." in text
+    assert "won `peer`; not told apart none; worse" not in text
+    assert "won `peer`; not told apart none; lost none." in text
     assert "Of the rows that `peer` back-propagated, 40 % had a gradient." in text
     assert "cores busy" not in text
 
