@@ -128,7 +128,7 @@ def _times(value: float | None) -> str:
 
 
 def _verdict(results: Row, noise: float) -> str:
-    """Say who won, cannot be told apart and lost against uniform, and which packages this library's default won against."""
+    """Say who won, lost or cannot be told from uniform, and which packages this library's default won against."""
     runs = {arm["name"]: by_seed(results, arm["name"], noise) for arm in results["arms"]}
     others = [name for name in runs if name not in (OPPONENT, "full") and runs[name]]
     words = [f"Against `{OPPONENT}`, by the interval: {_outcomes(runs, others, OPPONENT, better='won', worse='lost')}."]
