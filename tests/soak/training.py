@@ -180,11 +180,17 @@ def wait(seconds: float, from_the_start: bool) -> None:
         time.sleep(0.0005)
 
 
+def tell(child: dict[str, Any]) -> None:
+    """A line about what became of a child."""
+    sys.stdout.write(json.dumps(child) + "\n")
+    sys.stdout.flush()
+
+
 def attack(name: str, make: Callable[[nn.Module], Any], folder: Path, kills: int, draw: random.Random) -> None:
     """Train once undisturbed, then as often as it takes for so many kills; prints a line for each end of a child."""
     began, run = time.monotonic(), 0
     told = {"setting": name, "run": "whole", "code": ended(start(make, folder / f"{name}-whole"))}
-    print(json.dumps(told), flush=True)
+    tell(told)
     seconds = time.monotonic() - began
     while not told["code"] or told["code"] == -signal.SIGKILL:
         child = start(make, folder / f"{name}-{run}")
@@ -192,7 +198,7 @@ def attack(name: str, make: Callable[[nn.Module], Any], folder: Path, kills: int
             wait(draw.uniform(0, seconds / 2), draw.random() < 0.1)
             os.kill(child, signal.SIGKILL)  # of a child that has just ended this does nothing
         told = {"setting": name, "run": run, "code": ended(child), "phase": PHASES[MOMENT[0]]}
-        print(json.dumps(told), flush=True)
+        tell(told)
         kills -= told["code"] == -signal.SIGKILL
         run += told["code"] == 0
         if not kills and told["code"] == 0:
