@@ -7,8 +7,8 @@ Parts: tune, small, ladder, mnist, cifar10 and more; all if none is named. `tune
 validation split. `recorded` is compared with `uniform_budget` at the rate that the trials of `uniform_budget` chose:
 the trials of both arms differ by less than their noise, and a rate of its own for each decided more than the choice
 of samples. Four rates are set by hand: bike's (the chosen 0.2 diverged with up to 13 of 20 seeds, under both arms),
-mnist's (its preset's) and clean cifar10's (from the records in results/cifar10). Of `more` the ladders and
-cifar10 have not run yet; docs/results says which runs of the other parts are missing.
+mnist's (its preset's) and clean cifar10's (from the records in results/cifar10). Of `more` cifar10 has not run yet;
+docs/results says which runs of the other parts are missing.
 """
 
 import argparse
@@ -38,8 +38,8 @@ CHOSEN: dict[str, list[tuple[str, list[str]]]] = {  # learning rates that unifor
         ("0.4", ["--regime", "long_tail"]),
         ("0.05", ["--regime", "noise_switch", *NOISY]),
     ],
-    "bike": [("0.1", []), ("0.1", ["--regime", "outliers"])],
-    "regression": [("0.001", []), ("0.003", ["--regime", "clean"])],
+    "bike": [("0.1", []), ("0.1", ["--regime", "outliers"]), ("0.1", ["--regime", "duplicated"])],
+    "regression": [("0.001", []), ("0.003", ["--regime", "clean"]), ("0.003", ["--regime", "duplicated"])],
 }
 SMALL: Settings = {task: [setting for _, setting in rows] for task, rows in CHOSEN.items()}
 TUNED_LADDER: Settings = {"digits": [[], NOISY], "regression": [[]]}
@@ -67,9 +67,11 @@ def commands(part: str) -> Iterator[list[str]]:
         yield compare("regression", LADDER, "0.5", 10, "--learning-rate", "0.001")
     if part == "mnist":
         for setting in SMALL["digits"]:
-            yield compare(part, PAIR, BUDGETS, 5, *setting, "--learning-rate", "0.1")
+            budgets = BUDGETS if setting else f"{BUDGETS},0.7,1.0"
+            yield compare(part, PAIR, budgets, 5, *setting, "--learning-rate", "0.1")
     if part == "cifar10":
         yield compare(part, f"full,{PAIR}", BUDGETS, 5, "--learning-rate", "0.25")
+        yield compare(part, "recorded", "1.0", 3, "--learning-rate", "0.25")
     if part == "more":
         for setting in ([], NOISY):
             yield compare("mnist", "full,uniform_budget", "1.0", 5, *setting, "--learning-rate", "0.1")
