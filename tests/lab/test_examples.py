@@ -1,5 +1,6 @@
 """The examples run as they are, and show what they say."""
 
+import difflib
 import re
 import runpy
 import subprocess
@@ -13,6 +14,8 @@ from integrations.example_lines import EXAMPLES, lines_with
 
 # What a changed line of each script holds: the wrapper's call, and what goes with it.
 CHANGED = {
+    "plain_loop.py": ("adaselection",),
+    "fresh_loop.py": ("= SelectiveLoader(",),
     "recorded_loop.py": ("= RecordedLoader(", "loader.record("),
     "lightning_digits.py": ("return SelectiveLoader(",),
     "transformers_text.py": ("= SelectiveTrainer(", "selection="),
@@ -31,6 +34,23 @@ def test_the_recorded_loop_prints_both_accuracies_and_the_report() -> None:
     assert re.search(r"^gate +open in \d+ of \d+ windows$", done.stdout, re.MULTILINE)
     assert re.search(r"^methods +uniform 0.00, trusted 1.00, hard 0.00$", done.stdout, re.MULTILINE)
     assert done.stderr == ""
+
+
+def test_the_fresh_loop_is_the_plain_one_with_one_new_line() -> None:
+    plain, fresh = ((EXAMPLES / f"{name}_loop.py").read_text().splitlines() for name in ("plain", "fresh"))
+    changed = [line for line in difflib.ndiff(plain[5:], fresh[5:]) if line[0] in "+-" and line[2:].strip()]
+    assert [line.split("(")[0].strip("+ ") for line in changed] == [
+        "from adaselection import AdaSelection, SelectiveLoader", "loader = SelectiveLoader", "print",
+    ]  # fmt: skip
+    reached = {}
+    for name in ("plain", "fresh"):
+        printed = said(str(EXAMPLES / f"{name}_loop.py"))  # plain_loop.py and fresh_loop.py
+        ((steps, right),) = re.findall(r"^20 passes, (\d+) steps: ([\d.]+) % right$", printed, re.MULTILINE)
+        reached[name] = float(right)
+        assert int(steps) == {"plain": 400, "fresh": 100}[name]
+    assert reached["plain"] > 97
+    assert reached["fresh"] > 93
+    assert "costs as much as" in printed
 
 
 def said(*command: str) -> str:
