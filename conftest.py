@@ -32,7 +32,13 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, data
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "work")
 
 # The lab is an extra. Without it (make test-core) its tests and doctests are no part of the suite.
-_LAB = (ROOT / "tests" / "lab", ROOT / "src" / "adaselection" / "lab", ROOT / "tests" / "soak" / "test_kills.py")
+_SOAK = ROOT / "tests" / "soak"
+_LAB = (
+    ROOT / "tests" / "lab",
+    ROOT / "src" / "adaselection" / "lab",
+    _SOAK / "test_kills.py",
+    _SOAK / "test_bad_words.py",
+)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

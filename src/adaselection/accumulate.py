@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from adaselection import tree
+from adaselection import checks, kinds, tree
 from adaselection.errors import BatchStructureError
 from adaselection.tree import Batch
 
@@ -77,6 +77,21 @@ class Accumulator:
         flat = tree.leaves(self._join(self._parts)) if self._rows else []
         parts = [leaf.detach().cpu().clone() if isinstance(leaf, Tensor) else list(leaf) for leaf in flat]
         return {"rows": self._rows, "parts": parts}
+
+    @staticmethod
+    def check(state: Any) -> None:
+        """Refuse what is no `state_dict`.
+
+        Raises:
+            StateError: it is none.
+        """
+        own = {"rows": 0, "parts": []}
+        checks.same_state(own, state, (), "waiting")
+        kinds.check(own, state, "waiting")
+        kinds.entries(state["parts"], (Tensor, list), "waiting", "parts")
+        for part in state["parts"]:
+            if (isinstance(part, Tensor) and not part.dim()) or len(part) != state["rows"]:
+                raise kinds.damaged("waiting", "parts", part)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take rows back; they regain their structure from the next batch."""

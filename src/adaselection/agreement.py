@@ -151,7 +151,7 @@ def same_world(state: Mapping[str, Any]) -> None:
     """
     settings, world = state["settings"], distributed.world_size()
     saved = settings.get("processes", world) if isinstance(settings, Mapping) else world
-    if saved != world:
+    if isinstance(saved, int) and saved != world:
         raise StateError(
             f"the loader state was saved by one of {saved} processes, and now there are {world}: the rows that wait "
             "and the order of the others belong to one process each. Start as many as then; or build a new loader and "

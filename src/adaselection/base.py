@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from adaselection import checks
+from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
-from adaselection.errors import NonFiniteLossError, StateError
+from adaselection.errors import ArgumentError, NonFiniteLossError, StateError
 from adaselection.step import PolicyState, Recipe, Reduce, step
 from adaselection.stepping import Stepping
 from adaselection.types import Selection, Signals
@@ -115,7 +115,8 @@ class Policy(Stepping):
 
         Raises:
             LossShapeError: not one loss per row.
-            ArgumentError: a signal that a method needs is missing, or a method returned the wrong shape.
+            ArgumentError: a signal that a method needs is missing, a method returned the wrong shape, or ``count`` is
+                no number of rows of this batch.
             NonFiniteLossError: more NaN or infinite losses than ``max_nonfinite`` allows, or fewer finite
                 ones than rows to keep. The policy is then as it was. On an accelerator, where looking at once would
                 mean waiting, `check` raises it instead.
@@ -125,7 +126,9 @@ class Policy(Stepping):
         if size == 0:
             empty = signals.losses.new_empty(0)
             return Selection(torch.empty(0, dtype=torch.int64, device=empty.device), empty, empty)
-        k = F.kept_per_batch(size, self.rate) if count is None else count
+        k = F.kept_per_batch(size, self.rate) if count is None else checks.count("count", count, 1)
+        if k > size:
+            raise ArgumentError(f"count={k} is more than the {size} rows of the batch.")
         if count is None:
             self.warn_rounding(size, k)
         clean = False
@@ -220,6 +223,7 @@ class Policy(Stepping):
         """
         own = Policy.state_dict(self)  # without what a subclass adds
         checks.same_state(own, state, ("version", "policy", "methods", "rate"), "policy")
+        kinds.check(own, state, "policy")
         try:
             tensors = PolicyState(
                 *(state[name].to(own[name].dtype).reshape(own[name].shape) for name in PolicyState._fields)

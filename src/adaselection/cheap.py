@@ -58,6 +58,7 @@ class CheapScores:
 
     def __post_init__(self) -> None:
         checks.count("reuse", self.reuse, 1)
+        checks.float_type("autocast", self.autocast)
         checks.within("ambiguous", self.ambiguous, 0, 1)
         checks.count("measure_every", self.measure_every, 0)
         if self.threshold is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adaselection import tree
+from adaselection import checks, kinds, tree
 from adaselection._shapes import Int
 from adaselection.cheap import CheapScores
 from adaselection.errors import ArgumentError, BatchStructureError
@@ -140,6 +140,17 @@ class CheapScorer:
         """The scores on record, and what was watched."""
         recorded = {} if self._reuse is None else self._reuse.state_dict()
         return {"recorded": recorded, "watch": self.watch.state_dict()}
+
+    def check(self, state: Any) -> None:
+        """Refuse what is no `state_dict`.
+
+        Raises:
+            StateError: it is none.
+        """
+        own = self.state_dict()
+        checks.same_state(own, state, (), "score")
+        kinds.check(own, state, "score")
+        self.watch.check(state["watch"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""

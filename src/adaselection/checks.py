@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from adaselection import kinds
 from adaselection.errors import ArgumentError, LossShapeError, NonFiniteLossError, StateError
 from adaselection.types import Signals
 
@@ -23,7 +24,10 @@ def number(name: str, value: float) -> float:
     """The value as a number; `ArgumentError` if it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ArgumentError(f"{name} must be a number; got {value!r}.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ArgumentError(f"{name} must be a number that a float can hold; got a larger one.") from None
 
 
 def rate(value: float) -> float:
@@ -81,6 +85,20 @@ def one_of(name: str, value: _T, choices: Sequence[str], *, optional: bool = Fal
     raise ArgumentError(f"{name}={value!r} is unknown.{hint} Take {allowed}.")
 
 
+def function(name: str, value: _T, *, optional: bool = False) -> _T:
+    """Something that can be called, or None where ``optional``."""
+    if not callable(value) and not (optional and value is None):
+        raise ArgumentError(f"{name} must be a function; got {value!r:.80}.")
+    return value
+
+
+def float_type(name: str, value: torch.dtype | None) -> torch.dtype | None:
+    """A torch type of real numbers to compute in, or None."""
+    if value is not None and not (isinstance(value, torch.dtype) and value.is_floating_point):
+        raise ArgumentError(f"{name} must be a type such as torch.bfloat16; got {value!r:.80}.")
+    return value
+
+
 def refuse_prepared(loader: object) -> None:
     """Refuse a loader that accelerate prepared: it ends its passes, and skips batches, on its own account.
 
@@ -98,7 +116,8 @@ def as_signals(given: torch.Tensor | Signals) -> Signals:
     """Losses or signals as detached `Signals` of one loss per row.
 
     Raises:
-        LossShapeError: not a tensor, or not one number per row.
+        LossShapeError: not a dense tensor of numbers, or not one per row.
+        ArgumentError: the gradient norms are on another device.
     """
     signals = given if isinstance(given, Signals) else Signals(losses=_tensor("losses", given))
     losses = _vector("losses", signals.losses)
@@ -109,6 +128,8 @@ def as_signals(given: torch.Tensor | Signals) -> Signals:
             raise LossShapeError(
                 f"grad_norms has {norms.shape[0]} rows and losses has {losses.shape[0]}; give one of each per row."
             )
+        if norms.device != losses.device:
+            raise ArgumentError(f"grad_norms is on {norms.device} and losses on {losses.device}; put both on one.")
     return replace(signals, losses=losses, grad_norms=norms, noise=None, valid=None, scale=None)
 
 
@@ -120,6 +141,11 @@ def _tensor(name: str, value: object) -> torch.Tensor:
 
 def _vector(name: str, value: torch.Tensor) -> torch.Tensor:
     value = _tensor(name, value).detach()
+    if not is_dense(value):
+        raise LossShapeError(
+            f"{name} must be a dense tensor of numbers, shape [b]; this one is sparse, nested, quantised or on the "
+            "meta device. Convert it first, for example by .to_dense()."
+        )
     if value.dim() == 0:
         raise LossShapeError(
             f'{name} is a single number, and selection needs one per row, shape [b]. Use a loss with reduction="none".'
@@ -131,7 +157,28 @@ def _vector(name: str, value: torch.Tensor) -> torch.Tensor:
         )
     if value.is_complex():
         raise LossShapeError(f"{name} is complex; give real numbers.")
-    return value if value.is_floating_point() else value.to(torch.float32)
+    wide = value.is_floating_point() and value.element_size() > 1  # torch has no sums in 8 bits
+    return value if wide else value.to(torch.float32)
+
+
+def is_dense(value: torch.Tensor) -> bool:
+    """Whether a tensor is a plain one, whose numbers are there."""
+    return value.layout == torch.strided and not (value.is_nested or value.is_quantized or value.is_meta)
+
+
+def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
+    """Refuse what is not one loss for each row of a batch; of any number of rows where that is None.
+
+    Raises:
+        LossShapeError: it is not.
+    """
+    got = tuple(losses.shape) if isinstance(losses, torch.Tensor) and is_dense(losses) else type(losses).__name__
+    if isinstance(got, str) or len(got) != 1 or rows not in (None, *got) or not losses.is_floating_point():
+        shape, kind = "b" if rows is None else rows, f" of {losses.dtype}" if isinstance(got, tuple) else ""
+        raise LossShapeError(
+            f"{caller} needs one loss for each row of the batch, shape [{shape}]; got {got}{kind}. Use a loss with "
+            'reduction="none", and call it once for each batch.'
+        )
 
 
 def finite_enough(signals: Signals, k: int, share: float) -> bool:
@@ -172,19 +219,6 @@ def warn(message: str) -> None:
     warnings.warn(message, stacklevel=level)
 
 
-def refuse_other_loader(given: object, sign: str, owner: str, this: str) -> None:
-    """Refuse the state of the other kind of loader, which an entry of its own gives away.
-
-    Raises:
-        StateError: it has the entry ``sign``, which only the states of an ``owner`` have.
-    """
-    if isinstance(given, Mapping) and sign in given:
-        raise StateError(
-            f"this is the state of a {owner}, and this loader is a {this}. Load it into a {owner}, or take a "
-            f"checkpoint that a {this} wrote."
-        )
-
-
 def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[str], what: str) -> None:
     """Refuse a state dict that does not fit.
 
@@ -200,7 +234,7 @@ def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[
             "this version of adaselection wrote."
         )
     for key in keys:
-        if given[key] != own[key]:
+        if not kinds.same(own[key], given[key]):
             raise StateError(
                 f"the {what} state has {key}={given[key]!r}, and this {what} has {key}={own[key]!r}. Build it as it "
                 "was when the state was saved."

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adaselection import agreement, checks
+from adaselection import agreement, checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
 from adaselection.drawn import Drawn, as_they_are
@@ -183,7 +183,10 @@ class Chooser:
         own = self.state_dict()
         checks.same_state(own, state, (), "chooser")
         checks.same_state(own["tally"], state["tally"], (), "tally")
+        kinds.check(own, state, "chooser")
         numbers, weights = state["left"].clone(), state["left_weights"].clone()
+        if len(weights) not in (0, len(numbers)):
+            raise kinds.damaged("chooser", "left_weights", weights)
         self._left = (numbers, weights if weights.shape[0] else None) if numbers.shape[0] else None
         self._credit, self.tally = float(state["credit"]), Tally(**state["tally"])
 

@@ -60,9 +60,9 @@ class Columns:
 
     def __init__(self, size: int, dtypes: Mapping[str, torch.dtype], device: torch.device) -> None:
         for name, dtype in dtypes.items():
-            if not name.isidentifier() or name in _TAKEN:
+            if not isinstance(name, str) or not name.isidentifier() or name in _TAKEN:
                 raise ArgumentError(f"a column cannot be named {name!r}: take an identifier that is not in use.")
-            if dtype not in DTYPES:
+            if not isinstance(dtype, torch.dtype) or dtype not in DTYPES:
                 raise ArgumentError(f"column {name!r} cannot be {dtype}; take {', '.join(map(str, DTYPES))}.")
         self.packed = torch.zeros(size, dtype=torch.int64, device=device)
         self.extra = {name: torch.zeros(size, dtype=dtype, device=device) for name, dtype in dtypes.items()}

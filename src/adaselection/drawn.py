@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from adaselection import kinds
 from adaselection.errors import ArgumentError, StateError
 
 
@@ -93,6 +94,10 @@ def unpacked(state: Mapping[str, Any]) -> list[Drawn]:
     """
     try:
         sizes = state["sizes"]
+        kinds.entries(sizes, int, "walk", "sizes")
+        kinds.entries([*state["weighted"], *state["selected"]], bool, "walk", "weighted or selected")
+        if sum(sizes) != len(state["ids"]):
+            raise ValueError("as many ids as sizes say")
         ids = state["ids"].split(sizes) if sizes else ()
         kept = [size for size, weighted in zip(sizes, state["weighted"], strict=True) if weighted]
         weights = iter(state["weights"].split(kept) if kept else ())

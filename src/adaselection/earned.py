@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adaselection import checks
+from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
-from adaselection.errors import StateError
 from adaselection.functional.evidence import Movement
 from adaselection.step import Reduce
 from adaselection.types import Signals
@@ -220,11 +219,10 @@ class Earned:
         """
         own = self.state_dict()
         checks.same_state(own, state, (), "evidence")
-        checks.same_state(own["now"], state["now"], (), "evidence")
-        checks.same_state(own["worth"], state["worth"], (), "evidence")
+        kinds.check(own, state, "evidence")
         for name in ("sums", "progress", "found"):
-            if not isinstance(state[name], Tensor) or state[name].shape != own[name].shape:
-                raise StateError(f"the evidence state is damaged: {name} is {state[name]!r}. Take another checkpoint.")
+            if state[name].shape != own[name].shape:
+                raise kinds.damaged("evidence", name, state[name])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.

@@ -10,6 +10,7 @@ from typing import Any
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from adaselection import checks, tree
+from adaselection.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def incoming_sizes(loader: Iterable[Any], declared: Sequence[int] | None) -> Siz
         ArgumentError: ``declared`` holds something else than whole numbers of at least 1.
         BatchStructureError: a list holds a batch whose parts differ in length.
     """
+    if declared is not None and not isinstance(declared, Iterable):
+        raise ArgumentError(f"incoming_sizes must be a list of the rows of each incoming batch; got {declared!r:.80}.")
     if declared is not None:
         return Sizes.of([checks.count("each of incoming_sizes", size, 1) for size in declared])
     if isinstance(loader, (list, tuple)):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from adaselection import checks
+from adaselection import checks, kinds
 from adaselection._shapes import Shaped
 from adaselection.columns import Columns
 from adaselection.errors import ArgumentError, LossShapeError, StateError
@@ -165,12 +165,16 @@ class Kept:
             StateError: the state is of another version, kind of ids or columns, or has instances that this record
                 lacks. The record is then as it was.
         """
-        own = {"version": STATE_VERSION, "kind": self._slots.kind}
-        entries = dict.fromkeys(("size", "index", "columns", "touched", "now", "nonfinite"))
-        checks.same_state(own | entries, state, tuple(own), "record")
+        own: dict[str, Any] = {"version": STATE_VERSION, "kind": self._slots.kind}
+        fixed = tuple(own)
+        own |= {"size": 0, "index": self._slots.index, "columns": {}, "touched": [], "now": 0, "nonfinite": 0}
+        checks.same_state(own, state, fixed, "record")
+        kinds.check(own, state, "record")
         try:
             at = self._slots.within(state["size"], state["index"])
             places, counts = (value.to(self.device) for value in state["touched"])
+            if places.shape != counts.shape or places.dim() != 1 or places.is_floating_point():
+                raise ValueError("touched is a list of places and one of counts")
             places = places if isinstance(at, slice) else at[places]
             nonfinite = torch.tensor(state["nonfinite"], dtype=torch.int64, device=self.device)
             now = int(state["now"])
@@ -197,8 +201,8 @@ class Kept:
         """The pass, or that of each of ``size`` rows on the record's device."""
         first = now
         if isinstance(now, Tensor):
-            if now.shape != (size,) or now.dtype != torch.int64:
-                raise ArgumentError(f"now must be a number, or int64 of shape [{size}]; got shape {tuple(now.shape)}.")
+            if not checks.is_dense(now) or now.shape != (size,) or now.dtype != torch.int64:
+                raise ArgumentError(f"now must be a number, or int64 of shape [{size}]; got {now!r:.80}.")
             first = int(now.min()) if size else self._now
             now = now.to(self.device)
         if checks.count("now", first, 0) < self._now:  # type: ignore[arg-type]  # a number by now
@@ -214,8 +218,9 @@ class Kept:
                 f"RecordedLosses(..., columns={{{name!r}: torch.bfloat16}})."
             )
         dtype = self._columns.dtypes[name]
-        if not isinstance(values, Tensor) or values.shape != (size,):
-            got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        if not isinstance(values, Tensor) or not checks.is_dense(values) or values.shape != (size,):
+            plain = isinstance(values, Tensor) and checks.is_dense(values)
+            got = tuple(values.shape) if plain else type(values).__name__
             raise LossShapeError(f"{name} must be a tensor with one number per id, shape {(size,)}; got {got}.")
         if values.is_complex() or (values.is_floating_point() and not dtype.is_floating_point):
             raise ArgumentError(f"column {name!r} holds {dtype}, and {values.dtype} was given. Convert it first.")

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adaselection import agreement, checks, distributed, incoming, replay, tree
+from adaselection import agreement, checks, distributed, incoming, kinds, replay, tree
 from adaselection.base import Policy
 from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
-from adaselection.errors import ArgumentError, EmptyLoaderError, LossShapeError
+from adaselection.errors import ArgumentError, EmptyLoaderError
 from adaselection.losses import LossFn
 from adaselection.meter import Meter, Report
 from adaselection.passes import Passes
@@ -83,7 +83,7 @@ class SelectiveLoader:
         on_select: Watch | None = None,
         scope: Scope = "local",
     ) -> None:
-        check_parts(loader, policy, weighted, cheap, scope)
+        check_parts(loader, policy, weighted, cheap, scope, join)
         distributed.refuse_unsharded(loader)
         self.policy = policy
         self.meter = Meter()
@@ -178,16 +178,10 @@ class SelectiveLoader:
         Raises:
             LossShapeError: not one loss per row of that batch.
         """
-        self._passes.observe(losses)
         weights = self._passes.weights
-        if weights is None:
-            return losses.mean()
-        if losses.shape != weights.shape:
-            raise LossShapeError(
-                f"reduce() needs the losses of the batch handed out last, shape {tuple(weights.shape)}; got "
-                f'{tuple(losses.shape)}. Use a loss with reduction="none".'
-            )
-        return (losses * weights.to(losses)).mean()
+        checks.row_losses(losses, None if weights is None else len(weights), "reduce()")
+        self._passes.observe(losses)
+        return losses.mean() if weights is None else (losses * weights.to(losses)).mean()
 
     def report(self) -> Report:
         """What the loader did so far and what it cost."""
@@ -218,7 +212,7 @@ class SelectiveLoader:
         Raises:
             StateError: the state is of another version, policy, set-up or process. The loader is then as it was.
         """
-        checks.refuse_other_loader(state, "walks", "RecordedLoader", "SelectiveLoader")
+        kinds.refuse_other_loader(state, "walks", "RecordedLoader", "SelectiveLoader")
         own, first = self.state_dict(), ("version", "settings")
         for compared in (first[:1], first):
             checks.same_state({key: own[key] for key in first}, state, compared, "loader")

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from adaselection import checks, kinds
+
 FORWARD_UNITS = 1.0
 STEP_UNITS = 3.0
 PHASES = ("load", "score", "select", "train")
@@ -186,8 +188,25 @@ class Meter:
         """Counts and seconds."""
         return {"counts": dict(self.counts), "seconds": dict(self.seconds)}
 
+    @staticmethod
+    def check(state: Any) -> None:
+        """Refuse what is no `state_dict`.
+
+        Raises:
+            StateError: it is none.
+        """
+        own = Meter().state_dict()
+        checks.same_state(own, state, (), "meter")
+        kinds.check(own, state, "meter")
+        kinds.entries(state["seconds"], (int, float), "meter", "seconds")
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Go on from `state_dict`.
+
+        Raises:
+            StateError: the state is damaged. The meter is then as it was.
+        """
+        self.check(state)
         self.counts = {name: int(state["counts"][name]) for name in COUNTS}
         self.seconds = {name: float(spent) for name, spent in state["seconds"].items()}
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from adaselection import agreement, alike, checks, distributed, replay, tree
+from adaselection import agreement, alike, checks, distributed, kinds, replay, tree
 from adaselection.accumulate import Accumulator
-from adaselection.errors import AdaSelectionError, EmptyLoaderError, LossShapeError
+from adaselection.errors import AdaSelectionError, EmptyLoaderError
 from adaselection.place import Place
 from adaselection.plan import Plan
 from adaselection.selecting import Selector
@@ -183,13 +183,10 @@ class Passes:
 
     def observe(self, losses: Tensor) -> None:
         """Compare the losses of the batch handed out last with its scores, once."""
+        rows = None if self.scores is None else len(self.scores)
+        checks.row_losses(losses, rows, "observe()")
         if self.scores is None or self.cheap is None:
             return
-        if losses.shape != self.scores.shape:
-            raise LossShapeError(
-                f"the losses of the batch handed out last have shape {tuple(self.scores.shape)}; got "
-                f'{tuple(losses.shape)}. Use a loss with reduction="none".'
-            )
         scores, self.scores = self.scores, None
         self.cheap.watch.compare(scores, losses.detach().to(scores.device))
 
@@ -215,31 +212,39 @@ class Passes:
         Raises:
             StateError: a part of the state does not fit. Everything is then as it was.
         """
-        for name, part in (("meter", self.meter), ("place", self.place), ("waiting", self.waiting)):
-            checks.same_state(part.state_dict(), state[name], (), name)
+        self._check(state)
         agreement.same_process(state, replay.is_stateful(self.loader) or bool(state["waiting"]["rows"]))
         self._load_parts(state)
-        self.meter.load_state_dict(state["meter"])
-        self.place.load_state_dict(state["place"])
-        self.waiting.load_state_dict(state["waiting"])
+        for name, part in (("meter", self.meter), ("place", self.place), ("waiting", self.waiting)):
+            part.load_state_dict(state[name])
         self.plan = replace(self.plan, batch_size=int(state["batch_size"]) or None)
         self.weights = self.scores = None
         self._resuming = self.place.active
         self.place.serial += 1
-        replay.set_generators(self.loader, state["generators"])
-        if replay.is_stateful(self.loader):
-            self.loader.load_state_dict(state["inner"])  # type: ignore[attr-defined]
+
+    def _check(self, state: dict[str, Any]) -> None:
+        """Refuse a state that is damaged, before any of it is used."""
+        now, own = replay.snapshot(self.loader), {"rank": 0, "batch_size": 0, "policy": {}, "generators": {}}
+        self.meter.check(state["meter"])
+        self.place.check(state["place"], now)
+        self.waiting.check(state["waiting"])
+        kinds.check(own if replay.is_stateful(self.loader) else {**own, "inner": {}}, state, "loader")
+        kinds.check_snapshot(now, state["generators"], "loader")
+        if self.cheap is not None:
+            self.cheap.check(state["cheap"])
 
     def _load_parts(self, state: dict[str, Any]) -> None:
-        """Load the policy and the scores on record: both, or none if one refuses."""
-        if self.cheap is None:
-            self.selector.policy.load_state_dict(state["policy"])
-            return
-        checks.same_state(self.cheap.state_dict(), state["cheap"], (), "score")
-        before = self.selector.policy.state_dict()
-        self.selector.policy.load_state_dict(state["policy"])
+        """Load the policy, the scores on record and the place of the loader inside: all, or none if one refuses."""
+        parts = {"policy": self.selector.policy} | ({"cheap": self.cheap} if self.cheap else {})
+        before, now = {name: part.state_dict() for name, part in parts.items()}, replay.snapshot(self.loader)
         try:
-            self.cheap.load_state_dict(state["cheap"])
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            replay.set_generators(self.loader, state["generators"])
+            if replay.is_stateful(self.loader):
+                self.loader.load_state_dict(state["inner"])  # type: ignore[attr-defined]
         except BaseException:
-            self.selector.policy.load_state_dict(before)
+            for name, part in parts.items():
+                part.load_state_dict(before[name])
+            replay.set_generators(self.loader, now)
             raise

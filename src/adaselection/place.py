@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from adaselection import checks, kinds
+
 _SAVED = ("active", "exhausted", "position", "yielded", "windows", "passes", "opening", "start")
 
 
@@ -47,6 +49,25 @@ class Place:
     def state_dict(self) -> dict[str, Any]:
         """The counters."""
         return {name: getattr(self, name) for name in _SAVED}
+
+    def check(self, state: Any, now: dict[str, Any]) -> None:
+        """Refuse what is no `state_dict`.
+
+        Args:
+            state: what may be none.
+            now: a `replay.snapshot`, for what ``start`` holds once a pass was opened.
+
+        Raises:
+            StateError: it is none.
+        """
+        own = self.state_dict() | {"start": {}}
+        checks.same_state(own, state, (), "place")
+        kinds.check(own, state, "place")
+        kinds.entries(state["opening"], int, "place", "opening")
+        if len(state["opening"]) != len(own["opening"]):
+            raise kinds.damaged("place", "opening", state["opening"])
+        if state["start"]:
+            kinds.check_snapshot(now, state["start"], "place")
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""

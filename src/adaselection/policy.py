@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from adaselection import checks
+from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
 from adaselection.earned import Earned
@@ -81,17 +81,19 @@ class AdaSelection(Policy):
     ) -> None:
         checks.one_of("replicate", replicate, ("paper",), optional=True)
         default = _PAPER if replicate == "paper" else _SOUND
-        reading = adaboost or default["adaboost"]
+        reading = default["adaboost"] if adaboost is None else adaboost
+        asked = {"weighting": weighting, "importance": importance, "choice": choice}
+        words = default | {name: word for name, word in asked.items() if word is not None}
         recipe = Recipe(
             methods=resolve_all(_FRESH if methods is None else methods, reading),
             rate=checks.rate(rate),
             beta=checks.within("beta", beta, -1, 1),
-            weighting=checks.one_of("weighting", weighting or default["weighting"], WEIGHTINGS),
+            weighting=checks.one_of("weighting", words["weighting"], WEIGHTINGS),
             loss_average=checks.one_of("loss_average", loss_average, F.LOSS_AVERAGES),
             half_life=checks.positive("half_life", half_life),
             share=checks.within("share", share, 0, 1),
-            importance=checks.one_of("importance", importance or default["importance"], F.IMPORTANCES),
-            choice=checks.one_of("choice", choice or default["choice"], CHOICES),
+            importance=checks.one_of("importance", words["importance"], F.IMPORTANCES),
+            choice=checks.one_of("choice", words["choice"], CHOICES),
             weight_exponent=checks.within("weight_exponent", weight_exponent, 0, 1),
             curriculum=checks.one_of("curriculum", curriculum, CURRICULA, optional=True),
             curriculum_power=rate if curriculum_power is None else checks.finite("curriculum_power", curriculum_power),
@@ -173,10 +175,10 @@ class AdaSelection(Policy):
         """
         before = super().state_dict()
         super().load_state_dict(state)
-        if self._earned is None:
-            return
         try:
-            self._earned.load_state_dict(state.get("earned", {}))
+            kinds.check({"earned": {}}, state, "policy")
+            if self._earned is not None:
+                self._earned.load_state_dict(state["earned"])
         except StateError:
             super().load_state_dict(before)
             raise

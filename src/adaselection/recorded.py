@@ -78,7 +78,7 @@ class RecordedLoader:
         if not sharded:
             distributed.refuse_unsharded(loader)
         self.policy = policy
-        walks = Walks(loader, on_walk=on_walk)
+        walks = Walks(loader, on_walk=checks.function("on_walk", on_walk, optional=True))
         rows, self.batch_size = walks.sizes()
         walks.window = window_batches(window, rows, self.batch_size, policy)
         limits = Limits.of(policy.rate, self.batch_size, longest_unseen, passes, anneal)

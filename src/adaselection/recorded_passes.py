@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adaselection import agreement, checks, distributed
+from adaselection import agreement, checks, distributed, kinds
 from adaselection.base import Policy
 from adaselection.chooser import Chooser
 from adaselection.drawn import Drawn
@@ -144,11 +144,12 @@ class RecordedPasses:
         Raises:
             StateError: a part of the state does not fit. Everything is then as it was.
         """
-        checks.refuse_other_loader(state, "place", "SelectiveLoader", "RecordedLoader")
+        kinds.refuse_other_loader(state, "place", "SelectiveLoader", "RecordedLoader")
         own = self.state_dict()
         checks.same_state(own, state, ("version",), "loader")
         agreement.same_world(state)
         checks.same_state(own, state, ("settings",), "loader")
+        kinds.check({"rank": 0, "given": 0, "length": 0, "records": {}, "policy": {}}, state, "loader")
         agreement.same_process(state, distributed.world_size() > 1)
         parts: dict[str, Any] = {"chooser": self.chooser, "policy": self.policy, "records": self.recorder.records}
         try:

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adaselection import checks, distributed
+from adaselection import checks, distributed, kinds
 from adaselection.base import Policy
 from adaselection.drawn import Drawn
-from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError, StateError
+from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossError, StateError
 from adaselection.meter import Meter
 from adaselection.stores import Given, bound_norms, checked_ids, store_for
 from adaselection.types import Signals
@@ -85,15 +85,11 @@ class Recorder:
                 "record() was called more often than batches were handed out; call it once for each batch."
             )
         drawn = self.waiting[0]
-        if not isinstance(losses, Tensor) or losses.shape != (len(drawn.ids),):
-            got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
-            raise LossShapeError(
-                f"record() needs one loss for each row of the batch, shape [{len(drawn.ids)}]; got {got}. Use a loss "
-                'with reduction="none", and call record() once for each batch.'
-            )
+        checks.row_losses(losses, len(drawn.ids), "record()")
         reduced = losses.mean() if drawn.weights is None else (losses * drawn.weights.to(losses)).mean()
         if self._norms:
-            self._columns.setdefault("grad_norms", []).append(bound_norms(**more))
+            norms = bound_norms(len(drawn.ids), **more)
+            self._columns.setdefault("grad_norms", []).append(norms)
         self.waiting.popleft()
         self._numbers.extend(drawn.ids)
         self._runs.append([self.now, len(drawn.ids)])
@@ -183,8 +179,15 @@ class Recorder:
         Raises:
             StateError: the state is damaged.
         """
-        checks.same_state(self.state_dict(), state, (), "recorder")
+        own = self.state_dict()
+        checks.same_state(own, state, (), "recorder")
+        kinds.check(own | {"columns": {}, "meter": {}}, state, "recorder")
+        kinds.entries(state["columns"], Tensor, "recorder", "columns")
+        kinds.entries([number for run in state["runs"] for number in run], int, "recorder", "runs")
         try:
+            held = {len(state["numbers"]), len(state["losses"]), sum(count for _, count in state["runs"])}
+            if len(held | {len(column) for column in state["columns"].values()}) > 1:
+                raise ValueError("as many losses as numbers")
             meter, numbers = Meter(), state["numbers"].tolist()
             meter.load_state_dict(state["meter"])
             return {

@@ -67,10 +67,13 @@ class RecordedLosses(Kept):
     ) -> None:
         if not 0 <= checks.number("momentum", momentum) < 1:
             raise ArgumentError(f"momentum={momentum!r} is outside [0, 1): it is the weight of the old average.")
-        if track not in (None, True, False):
+        if track is not None and not isinstance(track, bool):
             raise ArgumentError(f"track must be True, False or None; got {track!r}.")
         self._momentum = float(momentum)
-        super().__init__(make_slots(size, ids, slots), columns or {}, torch.device(device), track)
+        columns = {} if columns is None else columns
+        if not isinstance(columns, Mapping):
+            raise ArgumentError(f"columns must be a mapping of names to torch types; got {columns!r:.80}.")
+        super().__init__(make_slots(size, ids, slots), columns, _place(device), track)
 
     def update(self, ids: Tensor, losses: Tensor, *, now: int | Tensor, **columns: Tensor) -> None:
         """Record what training saw.
@@ -186,6 +189,18 @@ class RecordedLosses(Kept):
             raise LossShapeError(f"there are {size} ids and {values.shape[0]} losses; give one of each per row.")
         values = values.to(self.device)
         return torch.where(values.isfinite(), fitted(values, torch.float32), values.to(torch.float32))
+
+
+def _place(device: torch.device | str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ArgumentError: there is no such kind of device.
+    """
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ArgumentError(f"device={device!r:.80} names no device: {error}".splitlines()[0]) from error
 
 
 def last_rows(

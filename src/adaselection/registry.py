@@ -53,8 +53,7 @@ def methods(plane: Literal["fresh", "recorded"] | None = None) -> tuple[str, ...
     Raises:
         ArgumentError: another plane.
     """
-    if plane not in ("fresh", "recorded", None):
-        raise ArgumentError(f"plane={plane!r} is unknown. Take 'fresh', 'recorded' or None.")
+    checks.one_of("plane", plane, ("fresh", "recorded"), optional=True)
     if plane is None:
         return tuple(name for name in _METHODS if name not in _LISTED_LATER)
     return tuple(name for name, row in _METHODS.items() if plane == "recorded" or row.plane == "both")
@@ -66,7 +65,7 @@ def method_info(name: str) -> MethodInfo:
     Raises:
         ArgumentError: no method has that name; the message names the nearest one.
     """
-    if name in _METHODS:
+    if isinstance(name, str) and name in _METHODS:
         return _METHODS[name]
     near = difflib.get_close_matches(str(name), _METHODS, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -95,7 +94,8 @@ def register_method(
             each in ``[0, 1]`` and their sum k; 0 where ``signals.valid`` is False. The k highest raw scores if None.
 
     Raises:
-        ArgumentError: the name is a built-in method's, or ``needs`` names an unknown signal.
+        ArgumentError: the name is none or a built-in method's, ``needs`` names an unknown signal, or what must be a
+            function is none.
     """
     row = _own(name, function, needs, source, summary, inclusion)
     _METHODS[name] = row
@@ -149,15 +149,17 @@ def _own(
     summary: str,
     inclusion: Inclusion | None = None,
 ) -> MethodInfo:
-    if not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier():
         raise ArgumentError(f"a method's name must be an identifier such as 'my_method'; got {name!r}.")
     if name in BUILT_IN:
         raise ArgumentError(f"{name!r} is the name of a built-in method; give yours another one.")
-    wanted = frozenset(needs)
-    unknown = wanted - {"losses", "grad_norms"}
+    wanted = list(needs) if isinstance(needs, Iterable) else [needs]
+    unknown = [word for word in wanted if not isinstance(word, str) or word not in ("losses", "grad_norms")]
     if unknown:
-        raise ArgumentError(f"unknown signals {sorted(unknown)}; a method can need 'losses' and 'grad_norms'.")
-    return MethodInfo(name, function, wanted, "", source, summary, inclusion)
+        raise ArgumentError(f"unknown signals {unknown}; a method can need 'losses' and 'grad_norms'.")
+    checks.function("function", function)
+    checks.function("inclusion", inclusion, optional=True)
+    return MethodInfo(name, function, frozenset(wanted), "", source, summary, inclusion)
 
 
 def checked_scores(info: MethodInfo, signals: Signals) -> Float[Tensor, " b"]:

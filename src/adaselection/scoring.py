@@ -57,9 +57,9 @@ class ModelScorer:
             raise ArgumentError("pass loss_fn or score, not both: score returns the losses itself.")
         self.model = model.module if isinstance(model, DistributedDataParallel) else model
         self._loss = None if loss_fn is None else RowLoss.of(loss_fn)
-        self._score = score
+        self._score = checks.function("score", score, optional=True)
         self.mode: ScoreMode = checks.one_of("score_mode", score_mode, ("eval", "train"))
-        self._autocast = autocast
+        self._autocast = checks.float_type("autocast", autocast)
         self.grad_norms = grad_norms
         self._kept = BufferKeeper()
 

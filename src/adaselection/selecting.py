@@ -55,7 +55,7 @@ class Selector:
         self.scope = scope
         self.scorer = scorer
         self.meter = meter
-        self.watch = watch
+        self.watch = checks.function("on_select", watch, optional=True)
         self.cheap = cheap
         self.join_rows = join_rows
         self.full = 0
@@ -167,13 +167,14 @@ class Selector:
             self.policy.check()
 
 
-def check_parts(loader: object, policy: object, weighted: bool, cheap: object, scope: object) -> None:
-    """Refuse what is no loader, policy, `CheapScores` or scope, and sample weights that nobody would use.
+def check_parts(loader: object, policy: object, weighted: bool, cheap: object, scope: object, join: object) -> None:
+    """Refuse what is no loader, policy, `CheapScores`, scope or join, and sample weights that nobody would use.
 
     Raises:
         ArgumentError: one of these.
     """
     checks.one_of("scope", scope, ("local", "global"))
+    checks.function("join", join)
     if cheap is not None and not isinstance(cheap, CheapScores):
         raise ArgumentError(f"cheap must be CheapScores(...), such as CheapScores(shrink=2); got {cheap!r}.")
     if not isinstance(loader, Iterable):

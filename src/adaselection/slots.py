@@ -222,7 +222,7 @@ def make_slots(size: int | None, ids: Tensor | None, slots: int | None) -> Slots
         )
     if ids is not None:
         return IndexSlots(ids)
-    return RangeSlots(size) if size is not None else HashSlots(slots or 0)
+    return RangeSlots(size) if size is not None else HashSlots(0 if slots is None else slots)
 
 
 def id_vector(ids: Tensor) -> Int[Tensor, " b"]:
@@ -233,7 +233,8 @@ def id_vector(ids: Tensor) -> Int[Tensor, " b"]:
     """
     if not isinstance(ids, Tensor):
         raise ArgumentError(f"ids must be a tensor of shape [b]; got {type(ids).__name__}. Use torch.as_tensor(ids).")
-    if ids.dim() != 1 or ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+    whole = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
+    if not whole or not checks.is_dense(ids) or ids.dim() != 1:
         raise ArgumentError(
             f"ids must be whole numbers, shape [b]; got {ids.dtype} of shape {tuple(ids.shape)}. Pass the indices in "
             "the data set of the rows, as int64."

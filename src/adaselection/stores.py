@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from adaselection import checks
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
 from adaselection.errors import ArgumentError
 from adaselection.records import RecordedLosses
 from adaselection.slots import id_vector
 
+_IGNORED = -100  # class number of positions without a loss
 Given = RecordedLosses | None
 """The user's store, or none."""
 
@@ -63,6 +65,7 @@ def _checked(records: RecordedLosses, policy: Policy, sharded: bool) -> Recorded
 
 
 def bound_norms(
+    rows: int,
     outputs: Tensor | None = None,
     targets: Tensor | None = None,
     features: Tensor | None = None,
@@ -71,22 +74,64 @@ def bound_norms(
     """Bound of each row's gradient norm from the last layer: the norm at the logits, times that of its input.
 
     Args:
+        rows: of the batch.
         outputs: of the model.
         targets: of the batch.
         features: what goes into the last layer.
         grad_norms: norms that the user knows, in the place of all that; shape ``[b]``.
 
+    Raises:
+        ArgumentError: they are not there, or do not go with each other.
+
     Source: Katharopoulos & Fleuret 2018 (1803.00942).
     """
     if grad_norms is not None:
+        _fit(rows, grad_norms=grad_norms)
+        if grad_norms.dim() != 1 or grad_norms.is_complex():
+            raise ArgumentError(f"grad_norms must be real numbers of shape [{rows}]; got {tuple(grad_norms.shape)}.")
         return grad_norms.detach()
     if outputs is None or targets is None:
         raise ArgumentError(
             "the policy reads gradient norms: call loader.record(losses, outputs=model_outputs, targets=y)."
         )
+    _fit(rows, outputs=outputs, targets=targets, **{} if features is None else {"features": features})
+    _check_targets(outputs, targets)
     outputs = outputs.detach()
     if targets.is_floating_point():
         norms = F.squared_error_grad_norm(outputs, targets)
     else:
         norms = F.cross_entropy_grad_norm(outputs, targets)
     return norms if features is None else norms * (features.detach().flatten(1).square().sum(1) + 1).sqrt()
+
+
+def _fit(rows: int, **parts: Tensor) -> None:
+    """Refuse what has no row for each loss.
+
+    Raises:
+        ArgumentError: it has not.
+    """
+    for name, part in parts.items():
+        if not isinstance(part, Tensor) or not checks.is_dense(part) or part.dim() == 0 or part.shape[0] != rows:
+            plain = isinstance(part, Tensor) and checks.is_dense(part)
+            got = tuple(part.shape) if plain else type(part).__name__
+            raise ArgumentError(f"{name} must be a dense tensor with one row for each of the {rows} losses; got {got}.")
+
+
+def _check_targets(outputs: Tensor, targets: Tensor) -> None:
+    """Refuse targets whose loss at these outputs is no cross-entropy and no squared error.
+
+    Raises:
+        ArgumentError: shapes do not go together, or a class is unknown; looked at where it is free, on the CPU.
+    """
+    classes = targets.shape == (outputs.shape[0], *outputs.shape[2:]) and outputs.dim() > 1
+    if not (outputs.is_floating_point() and outputs.device == targets.device) or not (
+        targets.shape == outputs.shape if targets.is_floating_point() else classes and not targets.is_complex()
+    ):
+        raise ArgumentError(
+            f"targets {tuple(targets.shape)} of {targets.dtype} do not go with outputs {tuple(outputs.shape)} of "
+            f"{outputs.dtype}: take class numbers [{outputs.shape[0]}, ...], or real numbers of the outputs' shape."
+        )
+    if not targets.is_floating_point() and targets.device.type == "cpu" and targets.numel():
+        wrong = targets[(targets != _IGNORED) & ((targets < 0) | (targets >= outputs.shape[1]))]
+        if wrong.numel():
+            raise ArgumentError(f"targets has class {int(wrong[0])}, and the outputs have {outputs.shape[1]} classes.")

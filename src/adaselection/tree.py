@@ -136,6 +136,8 @@ def length(batch: Batch) -> int:
     """
     lengths = {}
     for path, leaf in walk(batch):
+        if isinstance(leaf, Tensor) and (leaf.is_nested or leaf.is_meta):
+            raise BatchStructureError(f"{path} is nested, or on the meta device, and no rows can be taken of it.")
         if is_rows(leaf):
             lengths[path] = len(leaf)
         elif not isinstance(leaf, (Tensor, *_PLAIN)):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.data import BatchSampler, DataLoader
 
-from adaselection import checks, replay
+from adaselection import checks, kinds, replay
 from adaselection.drawn import Drawn, Lent, as_they_are, numbered, packed, unpacked
 from adaselection.errors import EmptyLoaderError, StateError
 from adaselection.incoming import incoming_sizes
@@ -217,8 +217,12 @@ class Walks:
         Raises:
             StateError: the state is damaged or of another version. The walks are then as they were.
         """
-        checks.same_state(self.state_dict(), state, ("version",), "walk")
-        drawn, before = unpacked(state), replay.snapshot(self.loader)
+        own, before = self.state_dict(), replay.snapshot(self.loader)
+        checks.same_state(own, state, ("version",), "walk")
+        kinds.check(own, state, "walk")
+        kinds.check_snapshot(before, state["start"], "walk")
+        kinds.check_snapshot(before, {"rng": before["rng"], "generators": state["now"], "epochs": []}, "walk")
+        drawn = unpacked(state)
         try:
             active, walk, taken, ended, ahead = (int(state[name]) for name in _NUMBERS)
             batches = _again(self.loader, state["start"], taken) if active and not ended else iter(())

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adaselection import checks
+from adaselection import checks, kinds
 from adaselection._shapes import Float
 
 BAR = 0.5  # of the rank correlation, below which a warning is due
@@ -159,6 +159,18 @@ class ScoreWatch:
             "timed": dict(self._timed),
             "seconds": dict(self._seconds),
         }
+
+    def check(self, state: Any) -> None:
+        """Refuse what is no `state_dict`.
+
+        Raises:
+            StateError: it is none.
+        """
+        own = self.state_dict()
+        kinds.check(own, state, "score")
+        for name in ("kept", "window"):
+            if state[name]["sums"].shape != own[name]["sums"].shape:
+                raise kinds.damaged("score", f"{name}.sums", state[name]["sums"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""

@@ -189,7 +189,7 @@ def test_weighted_policies() -> None:
         assert loader.reduce(losses).item() == pytest.approx((losses * by_hand).mean().item(), rel=1e-6)
         assert isinstance(batch, list)
         assert len(batch) == 2
-        with pytest.raises(LossShapeError, match=r'shape \(16,\); got \(\).*reduction="none"'):
+        with pytest.raises(LossShapeError, match=r'shape \[16\]; got \(\).*reduction="none"'):
             loader.reduce(losses.mean())
         batches += 1
     assert batches == 1

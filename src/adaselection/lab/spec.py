@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from adaselection import Policy
 from adaselection.errors import ArgumentError
@@ -62,6 +62,8 @@ class RunSpec:
             raise ArgumentError(f"budget {self.budget:g} is outside (0, 10]: it is a share of the full run's units.")
         if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ArgumentError(f"learning rate {self.learning_rate:g} must be above 0.")
+        if self.split not in get_args(Split):
+            raise ArgumentError(f"split {self.split!r} is unknown: take {' or '.join(get_args(Split))}.")
         self.get_task().check(self.load_options())
         if not 0 <= self.seed < 2**63:
             raise ArgumentError(f"seed {self.seed} is outside [0, 2**63).")

@@ -1,0 +1,104 @@
+"""Whether what a state dict holds is of the kinds that it must be, looked at before anything of it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from adaselection.errors import StateError
+
+_NUMBER = (int, float)
+
+
+def check(own: Mapping[str, Any], given: Any, what: str, path: str = "") -> None:
+    """Refuse a mapping whose values are of other kinds than those of ``own`` at the same places.
+
+    It may have more keys, anything may be in what is an empty mapping in ``own``, and the entries of lists are for
+    `entries` to look at. Tensors need the same sort of numbers and as many dimensions.
+
+    Raises:
+        StateError: a key is missing, or a value is of another kind; names the place.
+    """
+    for key, value in own.items():
+        place = f"{path}{key}"
+        if key not in given:
+            raise StateError(f"the {what} state lacks {place}: it is damaged. Take an undamaged checkpoint.")
+        if not _alike(value, given[key]):
+            raise damaged(what, place, given[key])
+        if isinstance(value, Mapping):
+            check(value, given[key], what, f"{place}.")
+
+
+def entries(given: Iterable[Any], kinds: type | tuple[type, ...], what: str, place: str) -> None:
+    """Refuse a list, or the values of a mapping, with an entry of another kind.
+
+    Raises:
+        StateError: there is one.
+    """
+    for value in given.values() if isinstance(given, Mapping) else given:
+        if not isinstance(value, kinds):
+            raise damaged(what, place, value)
+
+
+def check_snapshot(now: Mapping[str, Any], given: Any, what: str) -> None:
+    """Refuse what is no `replay.snapshot` of the loader that ``now`` is one of: random states and epochs.
+
+    Raises:
+        StateError: it is none.
+    """
+    check({"rng": now["rng"], "generators": [], "epochs": []}, given, what)
+    entries(given["generators"], Tensor, what, "generators")
+    entries(given["epochs"], int, what, "epochs")
+    pairs = zip((now["rng"], *now["generators"]), (given["rng"], *given["generators"]), strict=False)
+    for own, saved in pairs:
+        if (own.dtype, own.shape) != (saved.dtype, saved.shape):
+            raise damaged(what, "a random state", saved)
+
+
+def same(own: Any, given: Any) -> bool:
+    """Whether two values are equal, and of one kind; whatever ``given`` is."""
+    if not _alike(own, given):
+        return False
+    if isinstance(own, Mapping):
+        return own.keys() == given.keys() and all(same(value, given[key]) for key, value in own.items())
+    if isinstance(own, (list, tuple)):
+        return len(own) == len(given) and all(map(same, own, given))
+    return bool(own == given)
+
+
+def refuse_other_loader(given: object, sign: str, owner: str, this: str) -> None:
+    """Refuse the state of the other kind of loader, which an entry of its own gives away.
+
+    Raises:
+        StateError: it has the entry ``sign``, which only the states of an ``owner`` have.
+    """
+    if isinstance(given, Mapping) and sign in given:
+        raise StateError(
+            f"this is the state of a {owner}, and this loader is a {this}. Load it into a {owner}, or take a "
+            f"checkpoint that a {this} wrote."
+        )
+
+
+def damaged(what: str, place: str, value: object) -> StateError:
+    """The error about a value that cannot be."""
+    found = f"{place} is {value!r:.80}, a {type(value).__name__}"
+    return StateError(f"the {what} state is damaged: {found}. Take an undamaged checkpoint.")
+
+
+def _alike(own: Any, given: Any) -> bool:
+    """Whether a value is of the kind of another."""
+    if isinstance(own, Tensor):
+        return isinstance(given, Tensor) and _sort(own) == _sort(given) and not given.is_meta
+    if isinstance(own, Mapping):
+        return isinstance(given, Mapping)
+    if isinstance(own, (list, tuple)):
+        return isinstance(given, (list, tuple))
+    if isinstance(own, _NUMBER):
+        return isinstance(given, int if isinstance(own, int) else _NUMBER)
+    return isinstance(given, type(own))
+
+
+def _sort(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.dim(), tensor.is_floating_point(), tensor.is_complex(), tensor.layout, tensor.is_quantized
