@@ -2,7 +2,7 @@
 #   make demo        compare on real data (digits, bundled) and write demo_report.html
 #   make test        install what the tests need and run them all
 #   make test-core   the tests of the core, in an environment without the extras
-#   make soak        the long suites in full: a grid killed twenty times
+#   make soak        the long suites in full, into benchmarks/records/soak.json
 #   make lint        ruff, mypy and the import linter;  make format  lets ruff rewrite the files
 #   make clean       remove what the commands wrote;    make distclean  remove the environments too
 #
@@ -39,7 +39,7 @@ test-core: .venv-core/.test
 	@$(CORE)/python -m pytest -q -n $(JOBS)
 
 soak: .venv/.dev
-	@ADASELECTION_KILLS=20 $(BIN)/python -m pytest -q tests/lab/test_grid_kills.py
+	@$(BIN)/python tools/soak.py
 
 install: .venv/.dev
 

@@ -1,6 +1,5 @@
 """Real processes on one folder: killed at any moment, and side by side."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,13 @@ from adaselection.lab.paper import plan
 from adaselection.lab.store import RecordStore
 from lab import paper_grid
 from lab.smoke import SHORT, SOURCE, compare
+from soak.counts import count
 
 WORDS = ["--seeds", "5", "--arms", "full,uniform_budget,adaselection,big_loss"]
 RUNS = 20
 COMPARE = ["compare", "digits", *SHORT, *WORDS]
 PAPER = ["paper", *paper_grid.WORDS]
-KILLS = int(os.environ.get("ADASELECTION_KILLS", "3"))  # of the paper's grid; `make soak` asks for 20
+KILLS = count(3, 20)  # of the paper's grid
 
 # One clean process that imports everything once and forks a child for each command, so that kills cost little.
 FORKS = """
@@ -104,7 +104,7 @@ def test_a_grid_that_is_killed_again_and_again_ends_as_if_nobody_had(tmp_path, u
     assert log.count("(had its record)") == counts[-1][1]
 
 
-def test_the_papers_grid_that_is_killed_ends_as_if_nobody_had(tmp_path, monkeypatch):
+def test_the_papers_grid_that_is_killed_ends_as_if_nobody_had(tmp_path, monkeypatch, record_property):
     monkeypatch.setattr(plan, "TASKS", {"bike": paper_grid.TINY})
     assert main([*PAPER, "--out", str(tmp_path / "whole")]) == 0
     out = tmp_path / "killed"
@@ -112,6 +112,7 @@ def test_the_papers_grid_that_is_killed_ends_as_if_nobody_had(tmp_path, monkeypa
     assert last == "0"
     counts = [tuple(map(int, line.split())) for line in kills]
     assert len(counts) == KILLS
+    record_property("kills", len(counts))
     assert all(code == -9 and before < after for before, after, code in counts)
     assert repeatable(out) == repeatable(tmp_path / "whole")
     assert len(repeatable(out)) == 2 * paper_grid.RUNS
