@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from adaselection import functional
+from adaselection import checks, functional
 from adaselection._shapes import Float, Int
 from adaselection.errors import ArgumentError, LossShapeError
 from adaselection.types import LossKind
@@ -57,8 +57,8 @@ class RowLoss:
             LossShapeError: the loss reduces, or gives another shape; the message has the fix.
         """
         values = self.function(outputs, targets)
-        if not isinstance(values, Tensor):
-            raise LossShapeError(f"the loss function returned {type(values).__name__}, not a tensor. {_FIX}")
+        if not isinstance(values, Tensor) or not checks.is_dense(values):
+            raise LossShapeError(f"the loss function returned {type(values).__name__}, not a dense tensor. {_FIX}")
         if values.dim() == 0:
             raise LossShapeError(
                 f"the loss function reduces to one number, and selection needs one per row, shape [{rows}]. "

@@ -72,7 +72,7 @@ def test_a_column_counts_as_one_number_per_row() -> None:
     [
         (nnf.cross_entropy, r'functools\.partial\(F\.cross_entropy, reduction="none"\)'),
         (lambda o, t: nnf.cross_entropy(o, t, reduction="none")[:2], r"shape \(2,\) for a batch of 6 rows"),
-        (lambda o, t: 1.0, "returned float, not a tensor"),
+        (lambda o, t: 1.0, "returned float, not a dense tensor"),
         (lambda o, t: o, r"more than one number per row.*flatten\(1\)\.mean\(1\)"),
     ],
     ids=["scalar", "short", "number", "wide"],

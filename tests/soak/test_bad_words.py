@@ -3,16 +3,21 @@
 import contextlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from adaselection import methods
+from adaselection.functional import IMPORTANCES
 from adaselection.lab import grid as grid_module
+from adaselection.lab.arms import arms
 from adaselection.lab.cli import main
-from adaselection.lab.spec import RunSpec
+from adaselection.lab.spec import RunSpec, Split
 from adaselection.lab.store import RecordStore
+from adaselection.lab.tasks import REGIMES, TASKS
+from adaselection.step import CHOICES, CURRICULA, WEIGHTINGS
 from lab.smoke import SHORT
 from soak.counts import count
 
@@ -48,7 +53,9 @@ def known(word: str) -> bool:
     return any(part.strip() in KNOWN for part in word.split(",")) or not word.strip(", ")
 
 
-KNOWN = {"full", "recorded", "none", "None", "rank", "draw", "test", "fixed", "paper", "text", "cpu", "plain", "brief"}
+PRESETS = {name for task in TASKS.values() for name in task.presets}
+CHOSEN = {*CHOICES, *CURRICULA, *IMPORTANCES, *WEIGHTINGS, *get_args(Split)}
+KNOWN = {*TASKS, *REGIMES, *arms(), *methods("recorded"), *PRESETS, *CHOSEN, "none", "None"}
 
 
 @st.composite
@@ -70,7 +77,7 @@ def commands(draw: st.DrawFn) -> list[str]:
         flag = draw(st.from_regex(r"[a-z]{3,9}", fullmatch=True).map(lambda word: f"--no-such-{word}"))
         return [draw(st.sampled_from(["run", "compare"])), "digits", *SHORT, flag, draw(text)]
     if kind == "task":
-        return ["run", draw(text.filter(lambda word: word not in ("digits", "regression", "mnist", "bike"))), *SHORT]
+        return ["run", draw(text.filter(lambda word: not known(word))), *SHORT]
     word = draw(st.one_of(st.from_regex(r"[a-z]{1,12}", fullmatch=True).map(lambda word: f"x{word}"), st.just("")))
     return [word] if kind == "command" else ["compare", "digits", *SHORT, f"--rates={word},x", "--seeds=1"]
 

@@ -3,6 +3,7 @@
 One clean process imports everything once and forks a child for each attempt, so that a kill costs little.
 """
 
+import contextlib
 import hashlib
 import json
 import mmap
@@ -154,6 +155,7 @@ def start(make: Callable[[nn.Module], Any], folder: Path) -> int:
     if child == 0:
         code = 1
         try:
+            os.setsid()
             output = os.open(folder / "output.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
             os.dup2(output, 1)
             os.dup2(output, 2)
@@ -167,8 +169,11 @@ def start(make: Callable[[nn.Module], Any], folder: Path) -> int:
 
 
 def ended(child: int) -> int:
-    """Wait; returns the exit code."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    """Wait; returns the exit code. Its workers end with it: torch's may wait for one another when it was killed."""
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return code
 
 
 def wait(seconds: float, from_the_start: bool) -> None:
@@ -196,10 +201,11 @@ def attack(name: str, make: Callable[[nn.Module], Any], folder: Path, kills: int
         child = start(make, folder / f"{name}-{run}")
         if kills:
             wait(draw.uniform(0, seconds / 2), draw.random() < 0.1)
-            os.kill(child, signal.SIGKILL)  # of a child that has just ended this does nothing
+            if MOMENT[0] != ENDED:
+                os.kill(child, signal.SIGKILL)
         told = {"setting": name, "run": run, "code": ended(child), "phase": PHASES[MOMENT[0]]}
         tell(told)
-        kills -= told["code"] == -signal.SIGKILL
+        kills -= told["code"] == -signal.SIGKILL and MOMENT[0] != ENDED  # it may have come too late
         run += told["code"] == 0
         if not kills and told["code"] == 0:
             return
