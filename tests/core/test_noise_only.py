@@ -44,6 +44,6 @@ def test_below_zero_the_papers_rule_starves_small_loss_instead(seed: int) -> Non
 
 
 def test_the_default_gives_noise_no_majority() -> None:
-    seen = weights(AdaSelection(), 0, 2000)
+    seen = weights(AdaSelection(), 0, 800)
     assert max(seen) < 0.6
     assert min(seen) > 0.05

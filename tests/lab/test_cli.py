@@ -98,7 +98,7 @@ def test_run_writes_one_record_and_says_so_when_it_is_there_already(out, capsys)
     (record,) = RecordStore(out).read_all()[0]
     assert path == str(out / "digits" / f"{record.run_id}.json")
     assert line.startswith("digits/smoke adaselection rate 0.5 budget 1 seed 3: accuracy ")
-    assert f" {record.result.value:.2f} %  " in line
+    assert f" {record.result.value:.2f} %" in line
     assert (record.config.arm, record.config.rate, record.config.seed) == ("adaselection", 0.5, 3)
     assert main(words) == 0
     again, path_again = capsys.readouterr().out.splitlines()

