@@ -181,6 +181,14 @@ def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
         )
 
 
+def some_finite(losses: torch.Tensor) -> None:
+    """Raise NonFiniteLossError where no loss of a batch is finite; on the CPU, where looking costs no waiting."""
+    if losses.device.type == "cpu" and not bool(losses.isfinite().any()):
+        raise NonFiniteLossError(
+            f"all {len(losses)} losses of the batch are NaN or infinite. Lower the learning rate, or look at the batch."
+        )
+
+
 def finite_enough(signals: Signals, k: int, share: float) -> bool:
     """Refuse a batch with too many losses that are not finite; reads the values, so only where that is free.
 
@@ -235,7 +243,8 @@ def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[
         )
     for key in keys:
         if not kinds.same(own[key], given[key]):
+            ours, theirs = kinds.apart(own[key], given[key])
             raise StateError(
-                f"the {what} state has {key}={given[key]!r}, and this {what} has {key}={own[key]!r}. Build it as it "
-                "was when the state was saved."
+                f"the {what} state has {key}={theirs!r}, and this {what} has {key}={ours!r}. Build it as it was when "
+                "the state was saved."
             )

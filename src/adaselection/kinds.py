@@ -102,3 +102,11 @@ def _alike(own: Any, given: Any) -> bool:
 
 def _sort(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.dim(), tensor.is_floating_point(), tensor.is_complex(), tensor.layout, tensor.is_quantized
+
+
+def apart(own: Any, given: Any) -> tuple[Any, Any]:
+    """Two values that differ; of two mappings, the entries that do."""
+    if not (isinstance(own, Mapping) and isinstance(given, Mapping)):
+        return own, given
+    names = [name for name in own if name not in given or not same(own[name], given[name])]
+    return {name: own[name] for name in names} or own, {name: given.get(name) for name in names} or given

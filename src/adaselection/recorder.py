@@ -86,6 +86,7 @@ class Recorder:
             )
         drawn = self.waiting[0]
         checks.row_losses(losses, len(drawn.ids), "record()")
+        checks.some_finite(losses)
         reduced = losses.mean() if drawn.weights is None else (losses * drawn.weights.to(losses)).mean()
         if self._norms:
             norms = bound_norms(len(drawn.ids), **more)

@@ -1,5 +1,6 @@
 """Bad inputs that once passed, or failed deep inside; the generated ones of tests/soak found them."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from adaselection import (
     methods,
     register_method,
 )
-from adaselection.errors import ArgumentError, BatchStructureError, LossShapeError, StateError
+from adaselection.errors import ArgumentError, BatchStructureError, LossShapeError, NonFiniteLossError, StateError
 from core.parts import CE, Stateful, net, selective
 from core.recorded_parts import passes, recorded
 from core.test_resume_state import flat, running
@@ -190,3 +191,16 @@ def test_a_loader_inside_that_refuses_its_state_leaves_the_policy_as_it_was() ->
     with pytest.raises(KeyError, match="mine"):
         loader.load_state_dict(state)
     assert flat(loader.policy.state_dict()) == before
+
+
+def test_a_batch_without_one_finite_loss_is_refused_at_once_and_still_waits() -> None:
+    loader = due()
+    with pytest.raises(NonFiniteLossError, match="all 4 losses of the batch are NaN or infinite"):
+        loader.record(torch.tensor([math.nan, math.inf, math.nan, -math.inf]))
+    assert float(loader.record(torch.tensor([math.nan, 1.0, 1.0, 1.0]).nan_to_num(1.0))) == 1.0
+
+
+def test_of_settings_only_those_that_differ_are_named() -> None:
+    state = recorded(24, 4, AdaSelection(rate=0.5), longest_unseen=7.0).state_dict()
+    with pytest.raises(StateError, match=r"settings=\{'longest_unseen': 7.0\}, and this \w+ has settings=\{'longest"):
+        recorded(24, 4, AdaSelection(rate=0.5), longest_unseen=9.0).load_state_dict(state)

@@ -51,11 +51,13 @@ def short(records: Iterable[Record], budget: float) -> str:
         f"Over all {len(found)} cells of task, data and budget that ran: {counts}. In {worse or 'none'} of them the "
         "mean is worse than -0.1 points (for an error: -1 %). Judged by that, and by the interval pooled over a "
         "task's cells, "
-        f"which must be above -0.3 points (-1 %): {verdicts}."
+        f"which must be above -0.3 points (-1 %): {verdicts}. Won, lost: the interval leaves out 0; tied: it lies "
+        "within 0.3 points (1 %) of 0; undecided: it is wider; equal: all differences are 0."
     )
     caption = (
         f"Budget {wording.share(budget)} of the full run's forward and backward work. Accuracy in %, for bike and "
-        "regression the mean squared error. Difference: paired by seed, positive is better; exactly 0 where the gate "
-        "stayed shut, as the batches are then those of the plain loader."
+        "regression the mean squared error. Difference: paired by seed, positive is better, in points or, for an "
+        "error, in % of uniform's; exactly 0 where the gate stayed shut, as the batches are then those of the plain "
+        "loader. Gate: opened, in one seed at least."
     )
     return "\n\n".join((md.table(headers, rows, left=2), caption, text)) if rows else "No runs yet."
