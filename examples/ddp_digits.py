@@ -37,14 +37,19 @@ def network(fsdp: bool) -> nn.Module:
 
 
 def main() -> None:
-    """Train, and let process 0 print what came of it."""
+    """Train in a process group; what belongs to it is gone before the group is, as torch may hang otherwise."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scope", choices=("local", "global"), default="local")
     parser.add_argument("--fsdp", action="store_true", help="FSDP2 in the place of DDP")
     parser.add_argument("--passes", type=int, default=10)
     options = parser.parse_args()
     dist.init_process_group("gloo")
+    train(options)
+    dist.destroy_process_group()
 
+
+def train(options: argparse.Namespace) -> None:
+    """Train, and let process 0 print what came of it."""
     data, (x_test, y_test) = digits()
     model, loss_fn = network(options.fsdp), nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -64,7 +69,6 @@ def main() -> None:
     if dist.get_rank() == 0:
         print(f"{dist.get_world_size()} processes, scope {options.scope}: {100 * right:.1f} % right")
         print(loader.report())
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

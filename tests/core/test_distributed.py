@@ -43,6 +43,7 @@ epochs = loader.state_dict()["generators"]["epochs"]
 with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
     json.dump({"said": said, "lengths": lengths, "weights": weights, "seen": trainer.seen, "state": state,
                "epochs": epochs, "scale": float(policy._state.scale).hex()}, file)
+del trainer, loader, loaders, model  # DDP goes before its group
 dist.destroy_process_group()
 """
 

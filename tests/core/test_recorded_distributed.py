@@ -116,6 +116,7 @@ out["said"] = [
 ]
 with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
     json.dump(out, file)
+del loader, optimizer, model  # DDP goes before its group
 dist.destroy_process_group()
 """
 
