@@ -29,6 +29,7 @@ class Arm:
         environment: Name of its environment.
         what: What it does, in a few words.
         budget: Share of the full run's work; None for that of the comparison.
+        rule: Name of the rule, for a loop that trains by any.
     """
 
     name: str
@@ -37,6 +38,12 @@ class Arm:
     environment: str
     what: str
     budget: float | None = None
+    rule: str = ""
+
+
+def _own(rule: str, what: str) -> Arm:
+    """A rule that has no package, as this library has it."""
+    return Arm(rule, "own_rule", NO_PACKAGE, "ours", what, rule=rule)
 
 
 _COMPOSER = (  # its own requirements but torch and torchvision, for which it asks older ones
@@ -65,10 +72,8 @@ ARMS = (
     Arm("cords", None, PACKAGE, "cords", "GLISTER, GradMatch and others"),
     Arm("datacull_rcap", "datacull_rcap", PACKAGE, "datacull", "`RCAPDataLoader`, half of each epoch"),
     Arm("datacull_rs2", "datacull_rs2", PACKAGE, "datacull", "`RS2DataLoader`, a random half of each epoch"),
-    Arm(
-        "selective_backprop", "own_selective_backprop", NO_PACKAGE, "ours", "Jiang et al. 2019, stale losses, rate 0.3"
-    ),
-    Arm("infobatch", "own_infobatch", NO_PACKAGE, "ours", "Qin et al. 2024, recorded losses, rate 0.3"),
-    Arm("kakurenbo", "own_kakurenbo", NO_PACKAGE, "ours", "Nguyen et al. 2023, recorded losses, rate 0.3"),
+    _own("selective_backprop", "Jiang et al. 2019, stale losses, rate 0.3"),
+    _own("infobatch", "Qin et al. 2024, recorded losses, rate 0.3"),
+    _own("kakurenbo", "Nguyen et al. 2023, recorded losses, rate 0.3"),
     Arm("rho_loss", "own_rho_loss", NO_PACKAGE, "ours", "Mindermann et al. 2022, recorded losses, rate 0.3"),
 )

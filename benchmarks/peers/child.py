@@ -22,14 +22,15 @@ from torch.utils.data import TensorDataset
 from adaselection.lab.models import build_model
 
 
-def trained(loop: Loop, task: dict[str, Any], learning_rate: float, budget: float) -> dict[str, Any]:
+def trained(loop: Loop, rule: str, task: dict[str, Any], learning_rate: float, budget: float) -> dict[str, Any]:
     """Train on one task's rows and judge on its others; the seconds are those of the training alone."""
     seed, (inputs, labels) = task["seed"], task["train"]
     seed_all(seed)
     model = build_model(task["model"], inputs.shape[1:], task["classes"]).train()
     meter = Meter(model, budget * STEP * len(inputs) * task["epochs"])
     optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=task["momentum"])
-    run = Run(TensorDataset(inputs, labels), model, optimizer, meter, task["batch_size"], seed, task.get("irreducible"))
+    data, known = TensorDataset(inputs, labels), task.get("irreducible")
+    run = Run(data, model, optimizer, meter, task["batch_size"], seed, rule, known)
     clock, processor = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Spent):
         loop(run)
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("loop", help="a module of loops")
     parser.add_argument("runs", nargs="+", help="FILE@RATE,...: a file that task.py wrote, and learning rates")
+    parser.add_argument("--rule", default="", help="for the loop that trains by any rule of this library")
     parser.add_argument("--budget", type=float, default=1.0)
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, _, rates in (words.rpartition("@") for words in arguments.runs):
         task = torch.load(name, weights_only=True)
         for rate in map(float, rates.split(",")):
-            found = trained(loop, task, rate, arguments.budget)
+            found = trained(loop, arguments.rule, task, rate, arguments.budget)
             what = {"noise": task["noise"], "seed": task["seed"], "learning_rate": rate}
             print(json.dumps({**what, **found}), flush=True)
 

@@ -65,7 +65,7 @@ class Driver:
     def _train(self, arm: Arm, runs: list[str]) -> list[Row]:
         budget = self.budget if arm.budget is None else arm.budget
         words = [str(self.made[arm.environment].python), "-W", "ignore", str(HERE / "child.py"), arm.loop]
-        words += [*runs, "--budget", str(budget)]
+        words += [*runs, "--budget", str(budget), "--rule", arm.rule]
         variables = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(SOURCE)}
         watch = Watch()
         try:

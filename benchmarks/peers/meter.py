@@ -98,6 +98,7 @@ class Run:
         batch_size: Rows of a batch.
         order: Of a shuffling loader.
         seed: Of a rule that draws.
+        rule: Name of the rule, for a loop that trains by any.
         irreducible: Loss of each row under models that did not train on it, ``[n]``, where the rule reads it.
         epochs: More than any budget pays for.
     """
@@ -108,6 +109,7 @@ class Run:
     meter: Meter
     batch_size: int
     seed: int
+    rule: str = ""
     irreducible: Tensor | None = None
     epochs: int = ENDLESS
     schedule: LambdaLR = field(init=False)

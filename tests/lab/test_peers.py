@@ -81,14 +81,22 @@ def test_every_arm_has_a_loop_that_compiles_and_the_record_has_its_lines(peers, 
     assert lines["uniform_budget"] == 0
 
 
-@pytest.mark.parametrize(("loop", "scores"), [("plain", False), ("recorded", False), ("big_loss", True)])
-def test_a_loop_stays_within_its_budget(child, tmp_path, capsys, loop, scores):
+@pytest.mark.parametrize(
+    ("loop", "rule", "scores"),
+    [
+        ("plain", "", False),
+        ("recorded", "", False),
+        ("big_loss", "", True),
+        *(("own_rule", rule, False) for rule in ("selective_backprop", "infobatch", "kakurenbo")),
+    ],
+)
+def test_a_loop_stays_within_its_budget(child, tmp_path, capsys, loop, rule, scores):
     generator = torch.Generator().manual_seed(0)
     rows, labels = torch.randn(100, 4, generator=generator), torch.randint(3, (100,), generator=generator)
     task = {"noise": 0.0, "seed": 3, "classes": 3, "train": (rows, labels), "test": (rows, labels),
             "model": "mlp_small", "epochs": 10, "batch_size": 16, "momentum": 0.9}  # fmt: skip
     torch.save(task, tmp_path / "task.pt")
-    child["main"]([loop, f"{tmp_path / 'task.pt'}@0.1,0.2", "--budget", "0.5"])
+    child["main"]([loop, f"{tmp_path / 'task.pt'}@0.1,0.2", "--budget", "0.5", "--rule", rule])
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["learning_rate"] for row in found] == [0.1, 0.2]
     for row in found:

@@ -1,4 +1,4 @@
-"""Selective-Backprop (Jiang et al. 2019), the authors' variant with stale losses, as this library has it."""
+"""A published rule as this library has it, on recorded losses: its authors' code is on no package index."""
 
 from meter import Run
 from torch import nn
@@ -11,7 +11,7 @@ def train(run: Run) -> None:
     """Train until the budget ends it."""
     model, optimizer, schedule = run.model, run.optimizer, run.schedule
     loader = DataLoader(run.data, run.batch_size, shuffle=True, generator=run.order)
-    loader = RecordedLoader(loader, SingleMethod("selective_backprop", rate=0.3, seed=run.seed))
+    loader = RecordedLoader(loader, SingleMethod(run.rule, rate=0.3, seed=run.seed))
     loss_fn = nn.CrossEntropyLoss(reduction="none")
     for _ in range(run.epochs):
         for x, y in loader:
