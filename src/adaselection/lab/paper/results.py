@@ -132,13 +132,13 @@ class TaskResults:
 
         Of several machines the one with the most such seeds counts.
         """
-        machines: dict[int, set[tuple[object, ...]]] = defaultdict(set)
+        machines: dict[int, set[tuple[object, ...] | None]] = defaultdict(set)
         for run in self.records:
             e = run.environment
-            machines[run.config.seed].add((e.cpu, e.cores, e.threads, e.device) if e.exclusive else (run.run_id, None))
-        alone = {seed: next(iter(found)) for seed, found in machines.items() if len(found) == 1}
-        common = Counter(kind for kind in alone.values() if kind[-1] is not None).most_common(1)
-        return frozenset(seed for seed, kind in alone.items() if common and kind == common[0][0])
+            machines[run.config.seed].add((e.cpu, e.cores, e.threads, e.device) if e.exclusive else None)
+        alone = {seed: found.pop() for seed, found in machines.items() if len(found) == 1 and None not in found}
+        best, _ = Counter(alone.values()).most_common(1)[0] if alone else (None, 0)
+        return frozenset(seed for seed, machine in alone.items() if machine == best)
 
     def seconds(self, row: str, rate: float | None) -> list[float] | None:
         """Seconds of training of each run of the timed seeds, scoring included; None where there is none."""
