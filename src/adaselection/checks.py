@@ -181,9 +181,9 @@ def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
         )
 
 
-def some_finite(losses: torch.Tensor) -> None:
+def some_finite(losses: torch.Tensor, mean: torch.Tensor) -> None:
     """Raise NonFiniteLossError where no loss of a batch is finite; on the CPU, where looking costs no waiting."""
-    if losses.device.type == "cpu" and not bool(losses.isfinite().any()):
+    if losses.device.type == "cpu" and not math.isfinite(mean.item()) and not bool(losses.isfinite().any()):
         raise NonFiniteLossError(
             f"all {len(losses)} losses of the batch are NaN or infinite. Lower the learning rate, or look at the batch."
         )

@@ -86,8 +86,8 @@ class Recorder:
             )
         drawn = self.waiting[0]
         checks.row_losses(losses, len(drawn.ids), "record()")
-        checks.some_finite(losses)
         reduced = losses.mean() if drawn.weights is None else (losses * drawn.weights.to(losses)).mean()
+        checks.some_finite(losses, reduced)
         if self._norms:
             norms = bound_norms(len(drawn.ids), **more)
             self._columns.setdefault("grad_norms", []).append(norms)
