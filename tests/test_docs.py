@@ -20,8 +20,12 @@ DOCUMENTS = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.m
 def test_the_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))  # a page may register methods of its own
+    blocks = read_blocks(path, "python")
+    assert len(blocks) == len(
+        re.findall(r"^\s*```python", path.read_text(encoding="utf-8"), re.MULTILINE)
+    )  # none is missed
     with contextlib.redirect_stdout(io.StringIO()):
-        run_blocks(read_blocks(path, "python"))
+        run_blocks(blocks)
 
 
 def test_the_readme_shows_the_one_line_change() -> None:
