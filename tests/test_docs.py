@@ -24,8 +24,13 @@ def test_the_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.M
     assert len(blocks) == len(
         re.findall(r"^\s*```python", path.read_text(encoding="utf-8"), re.MULTILINE)
     )  # none is missed
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
         run_blocks(blocks)
+    printed = [float(value) for value in re.findall(r"([\d.]+) ?%", out.getvalue())]
+    shares = [
+        value for block in blocks for value in re.findall(r"^print\(.*\)  # ([\d.]+) ?%", block.code, re.MULTILINE)
+    ]
+    assert [value for value in shares if not any(abs(float(value) - got) <= 1 for got in printed)] == []
 
 
 def test_the_readme_shows_the_one_line_change() -> None:
