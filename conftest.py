@@ -38,6 +38,7 @@ _LAB = (
     ROOT / "tests" / "lab",
     ROOT / "src" / "adaselection" / "lab",
     _SOAK / "test_kills.py",
+    _SOAK / "training.py",
     _SOAK / "test_bad_words.py",
 )
 
