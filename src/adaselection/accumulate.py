@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from adaselection import checks, kinds, tree
+from adaselection import kinds, tree
 from adaselection.errors import BatchStructureError
 from adaselection.tree import Batch
 
@@ -86,7 +86,6 @@ class Accumulator:
             StateError: it is none.
         """
         own = {"rows": 0, "parts": []}
-        checks.same_state(own, state, (), "waiting")
         kinds.check(own, state, "waiting")
         kinds.entries(state["parts"], (Tensor, list), "waiting", "parts")
         for part in state["parts"]:

@@ -166,13 +166,18 @@ def is_dense(value: torch.Tensor) -> bool:
     return value.layout == torch.strided and not (value.is_nested or value.is_quantized or value.is_meta)
 
 
+def form(value: object) -> tuple[int, ...] | str:
+    """The shape of a dense tensor; the name of its type of anything else."""
+    return tuple(value.shape) if isinstance(value, torch.Tensor) and is_dense(value) else type(value).__name__
+
+
 def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
     """Refuse what is not one loss for each row of a batch; of any number of rows where that is None.
 
     Raises:
         LossShapeError: it is not.
     """
-    got = tuple(losses.shape) if isinstance(losses, torch.Tensor) and is_dense(losses) else type(losses).__name__
+    got = form(losses)
     if isinstance(got, str) or len(got) != 1 or rows not in (None, *got) or not losses.is_floating_point():
         shape, kind = "b" if rows is None else rows, f" of {losses.dtype}" if isinstance(got, tuple) else ""
         raise LossShapeError(
@@ -233,14 +238,7 @@ def same_state(own: Mapping[str, Any], given: Mapping[str, Any], keys: Sequence[
     Raises:
         StateError: an entry is missing, or one of ``keys`` differs; names both values.
     """
-    if not isinstance(given, Mapping):
-        raise StateError(f"the {what} state must be a dict as state_dict() gives it; got {type(given).__name__}.")
-    missing = [key for key in own if key not in given]
-    if missing:
-        raise StateError(
-            f"the {what} state lacks {', '.join(missing)}: it is not one of this version's. Take a checkpoint that "
-            "this version of adaselection wrote."
-        )
+    kinds.present(own, given, what)
     for key in keys:
         if not kinds.same(own[key], given[key]):
             ours, theirs = kinds.apart(own[key], given[key])

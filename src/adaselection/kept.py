@@ -218,9 +218,8 @@ class Kept:
                 f"RecordedLosses(..., columns={{{name!r}: torch.bfloat16}})."
             )
         dtype = self._columns.dtypes[name]
-        if not isinstance(values, Tensor) or not checks.is_dense(values) or values.shape != (size,):
-            plain = isinstance(values, Tensor) and checks.is_dense(values)
-            got = tuple(values.shape) if plain else type(values).__name__
+        got = checks.form(values)
+        if got != (size,):
             raise LossShapeError(f"{name} must be a tensor with one number per id, shape {(size,)}; got {got}.")
         if values.is_complex() or (values.is_floating_point() and not dtype.is_floating_point):
             raise ArgumentError(f"column {name!r} holds {dtype}, and {values.dtype} was given. Convert it first.")

@@ -12,15 +12,33 @@ from adaselection.errors import StateError
 _NUMBER = (int, float)
 
 
+def present(own: Mapping[str, Any], given: Any, what: str) -> None:
+    """Refuse what is no mapping with all the entries of ``own``.
+
+    Raises:
+        StateError: it is none, or lacks some; names them.
+    """
+    if not isinstance(given, Mapping):
+        raise StateError(f"the {what} state must be a dict as state_dict() gives it; got {type(given).__name__}.")
+    missing = [key for key in own if key not in given]
+    if missing:
+        raise StateError(
+            f"the {what} state lacks {', '.join(missing)}: it is not one of this version's. Take a checkpoint that "
+            "this version of adaselection wrote."
+        )
+
+
 def check(own: Mapping[str, Any], given: Any, what: str, path: str = "") -> None:
-    """Refuse a mapping whose values are of other kinds than those of ``own`` at the same places.
+    """Refuse what is no mapping with values of the kinds of those of ``own`` at the same places.
 
     It may have more keys, anything may be in what is an empty mapping in ``own``, and the entries of lists are for
     `entries` to look at. Tensors need the same sort of numbers and as many dimensions.
 
     Raises:
-        StateError: a key is missing, or a value is of another kind; names the place.
+        StateError: it is no mapping, a key is missing, or a value is of another kind; names the place.
     """
+    if not path:
+        present(own, given, what)
     for key, value in own.items():
         place = f"{path}{key}"
         if key not in given:

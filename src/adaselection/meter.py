@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from adaselection import checks, kinds
+from adaselection import kinds
 
 FORWARD_UNITS = 1.0
 STEP_UNITS = 3.0
@@ -196,7 +196,6 @@ class Meter:
             StateError: it is none.
         """
         own = Meter().state_dict()
-        checks.same_state(own, state, (), "meter")
         kinds.check(own, state, "meter")
         kinds.entries(state["seconds"], (int, float), "meter", "seconds")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from adaselection import checks, kinds
+from adaselection import kinds
 
 _SAVED = ("active", "exhausted", "position", "yielded", "windows", "passes", "opening", "start")
 
@@ -61,7 +61,6 @@ class Place:
             StateError: it is none.
         """
         own = self.state_dict() | {"start": {}}
-        checks.same_state(own, state, (), "place")
         kinds.check(own, state, "place")
         kinds.entries(state["opening"], int, "place", "opening")
         if len(state["opening"]) != len(own["opening"]):

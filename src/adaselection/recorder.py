@@ -181,7 +181,6 @@ class Recorder:
             StateError: the state is damaged.
         """
         own = self.state_dict()
-        checks.same_state(own, state, (), "recorder")
         kinds.check(own | {"columns": {}, "meter": {}}, state, "recorder")
         kinds.entries(state["columns"], Tensor, "recorder", "columns")
         kinds.entries([number for run in state["runs"] for number in run], int, "recorder", "runs")

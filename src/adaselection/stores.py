@@ -111,9 +111,8 @@ def _fit(rows: int, **parts: Tensor) -> None:
         ArgumentError: it has not.
     """
     for name, part in parts.items():
-        if not isinstance(part, Tensor) or not checks.is_dense(part) or part.dim() == 0 or part.shape[0] != rows:
-            plain = isinstance(part, Tensor) and checks.is_dense(part)
-            got = tuple(part.shape) if plain else type(part).__name__
+        got = checks.form(part)
+        if isinstance(got, str) or got[:1] != (rows,):
             raise ArgumentError(f"{name} must be a dense tensor with one row for each of the {rows} losses; got {got}.")
 
 

@@ -226,7 +226,7 @@ SPOILT: list[tuple[str, Any, str]] = [
     ("policy.earned", {"sums": 1}, "evidence state lacks"),
     ("policy.generator", None, "lacks generator"),
     ("chooser.left", 3, "damaged"),
-    ("chooser.tally", {}, "tally state lacks"),
+    ("chooser.tally", {}, r"chooser state lacks tally\.windows"),
     ("recorder.numbers", 3, "recorder state is damaged"),
     ("recorder.meter", {}, "recorder state is damaged"),
 ]
