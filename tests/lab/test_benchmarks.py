@@ -18,6 +18,7 @@ TINY = {
     "epoch_cost": ["--batches", "8", "--batch-size", "16"],
     "grad_norm_rank": ["--rows", "16", "--scale", "0.02", "--digits-only"],
     "recorded_overhead": ["--rows", "128", "--batch-size", "16", "--passes", "1"],
+    "device_cost": ["--rows", "64", "--batch-size", "8", "--model", "resnet8"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
 ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
