@@ -1,9 +1,9 @@
-"""Claim: on an accelerator too a pass costs what the cost model says: rate with a record, rate and a scoring pass with scores.
+"""Claim: on an accelerator a recorded pass costs its rate of a plain one, one with scores a forward pass more.
 
-Passes over random pictures with a ResNet-18 at batch 128, the paper's network and batch: plain, recorded, with a scoring
-pass, and with one in bfloat16; in float32 and under autocast. They take turns, the device is waited for at the end of
-each, and every ratio is to the plain pass of the same turn. The host's share is the seconds until the loop was done
-handing out work, before it waited for the device: near 1 the host, not the device, sets the pace.
+Passes over random pictures with a ResNet-18 at batch 128, the paper's network and batch: plain, recorded, with a
+scoring pass, and with one in bfloat16; in float32 and under autocast. They take turns, the device is waited for at the
+end of each, and every ratio is to the plain pass of the same turn. The host's share is the seconds until the loop was
+done handing out work, before it waited for the device: near 1 the host, not the device, sets the pace.
 
     ADASELECTION_DEVICE=cuda python benchmarks/device_cost.py
 """

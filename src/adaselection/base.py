@@ -198,7 +198,7 @@ class Policy(Stepping):
         return True
 
     def check(self) -> None:
-        """Raise what `select` could not on an accelerator; the loaders call it once for each batch that they yield.
+        """Raise what `select` could not on an accelerator; waits for it. `SelectiveLoader` calls it now and then.
 
         Raises:
             NonFiniteLossError: some batch since the last check had too many NaN or infinite losses.

@@ -87,8 +87,7 @@ class Passes:
         if self._resuming and place.start:
             if self.plan.update == "accumulate" and len(self.waiting) >= (self.plan.batch_size or 1):
                 self._shape_waiting()
-            rest = () if place.exhausted else replay.resumed(source, place.start, place.position)
-            self._incoming = iter(rest)
+            self._incoming = iter(() if place.exhausted else replay.resumed(source, place.start, place.position))
         else:
             place.start = replay.snapshot(self.loader)
             self._incoming = iter(source)
@@ -115,6 +114,7 @@ class Passes:
             yield from self._hand_out(self.waiting.pop(len(self.waiting)), serial)
         if self.plan.surplus != "carry":
             self.waiting.clear()
+        self.selector.check(last=True)
         self._compare_length()
         self.place.end()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -138,48 +138,71 @@ def undisturbed(model: nn.Module, mode: ScoreMode, buffers: BufferKeeper) -> Ite
     """Run a forward pass and put back the training flag of every module, all buffers and all random states."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     on = [device.index or 0] if device.type not in ("cpu", "meta") else []
-    flags = [(module, module.training) for module in model.modules()]
-    buffers.save(model)
+    modules = list(model.modules())
+    off = [module for module in modules if module.training] if mode == "eval" else []
+    flags = [(module, module.training) for module in modules]
     python_state = random.getstate()
+    buffers.save(modules)
     with torch.random.fork_rng(devices=on, device_type=device.type if on else "cuda"):
         try:
-            for module, training in flags:
-                module.training = training and mode == "train"
+            for module in off:
+                _set_training(module, False)
             yield
         finally:
             for module, training in flags:
-                module.training = training
-            buffers.restore(model)
+                if module.training != training:
+                    _set_training(module, training)
+            buffers.restore()
             random.setstate(python_state)
 
 
+def _set_training(module: nn.Module, training: bool) -> None:
+    """Set a flag, without the search of `torch.nn.Module` for parameters of that name where nothing else is done."""
+    if type(module).__setattr__ is nn.Module.__setattr__:
+        object.__setattr__(module, "training", training)
+    else:
+        module.training = training
+
+
 class BufferKeeper:
-    """Copies of a model's buffers."""
+    """Copies of a model's buffers, made together: on an accelerator one launch for many, not one for each."""
 
     def __init__(self) -> None:
-        self._copies: list[tuple[nn.Module, str, Tensor, Tensor]] = []
+        self._kept: list[tuple[nn.Module, str, Tensor]] = []
+        self._written: list[Tensor] = []
+        self._copies: list[Tensor] = []
 
-    def save(self, model: nn.Module) -> None:
-        """Remember every buffer: which tensor it is, and a copy of its values."""
-        self._copies = [
-            (module, name, buffer, buffer.detach().clone())
-            for module in model.modules()
+    def save(self, modules: Iterable[nn.Module]) -> None:
+        """Remember every buffer of the modules: which tensor it is, and a copy of its values."""
+        self._kept = [
+            (module, name, buffer)
+            for module in modules
             for name, buffer in module._buffers.items()
             if buffer is not None
         ]
+        self._written = [buffer.data for _, _, buffer in self._kept if not _is_expanded(buffer)]
+        if [_form(copied) for copied in self._copies] != [_form(buffer) for buffer in self._written]:
+            self._copies = [torch.empty_like(buffer) for buffer in self._written]
+        if self._copies:
+            torch._foreach_copy_(self._copies, self._written)
 
-    def restore(self, model: nn.Module) -> None:
+    def restore(self) -> None:
         """Put every buffer back: the same tensor with the same values.
 
         All are written, because a write through ``.data`` leaves no trace in a tensor's version; and through ``.data``,
         so that a graph that waits for its backward pass stays valid.
         """
-        for module, name, buffer, copied in self._copies:
+        for module, name, buffer in self._kept:
             if module._buffers.get(name) is not buffer:
                 module._buffers[name] = buffer
-            if not _is_expanded(buffer):
-                buffer.data.copy_(copied)
-        self._copies = []
+        if self._copies:
+            torch._foreach_copy_(self._written, self._copies)
+        self._kept, self._written = [], []
+
+
+def _form(tensor: Tensor) -> tuple[Any, ...]:
+    """What another tensor must have in common to take its values."""
+    return type(tensor), tensor.shape, tensor.dtype, tensor.device
 
 
 def _is_expanded(tensor: Tensor) -> bool:

@@ -23,6 +23,7 @@ from adaselection.types import Selection, Signals
 Watch = Callable[[Signals, Selection], None]
 Scope = Literal["local", "global"]
 Join = Callable[[Sequence[Batch]], Batch]
+_CHECK_EVERY = 16
 
 
 class Selector:
@@ -58,7 +59,7 @@ class Selector:
         self.watch = checks.function("on_select", watch, optional=True)
         self.cheap = cheap
         self.join_rows = join_rows
-        self.full = 0
+        self.full = self._unchecked = 0
 
     def place(self, rows: Batch) -> Batch:
         """The rows on the model's device."""
@@ -160,10 +161,17 @@ class Selector:
         rows, *more = batch if extra else (batch,)
         return rows, more[0] if self.policy.weighted else None, more[-1] if self.cheap else None
 
-    def check(self) -> None:
-        """Raise what the policy could not raise on an accelerator without waiting for it."""
+    def check(self, last: bool = False) -> None:
+        """Raise what the policy could not raise on an accelerator without waiting for it.
+
+        Waiting empties the accelerator's queue, so it is done for the last batch of a pass and for every 16th.
+        """
         device = self.scorer.device
-        if device is not None and device.type != "cpu":
+        if device is None or device.type == "cpu":
+            return
+        self._unchecked += 1
+        if last or self._unchecked >= _CHECK_EVERY:
+            self._unchecked = 0
             self.policy.check()
 
 

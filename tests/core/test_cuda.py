@@ -98,9 +98,7 @@ class Loop:
 
     def seen(self, start: int = 0) -> list[tuple[list[float], float]]:
         """Rows and loss of each step."""
-        return [
-            (rows.tolist(), loss.item()) for rows, loss in zip(self.rows[start:], self.losses[start:], strict=True)
-        ]
+        return [(rows.tolist(), loss.item()) for rows, loss in zip(self.rows[start:], self.losses[start:], strict=True)]
 
     def state(self) -> dict[str, Any]:
         """Everything that a checkpoint holds, through a file that may hold no code."""

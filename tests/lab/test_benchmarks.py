@@ -18,7 +18,7 @@ TINY = {
     "epoch_cost": ["--batches", "8", "--batch-size", "16"],
     "grad_norm_rank": ["--rows", "16", "--scale", "0.02", "--digits-only"],
     "recorded_overhead": ["--rows", "128", "--batch-size", "16", "--passes", "1"],
-    "device_cost": ["--rows", "64", "--batch-size", "8", "--model", "resnet8"],
+    "device_cost": ["--rows", "60", "--batch-size", "10", "--model", "resnet8"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
 ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
@@ -106,3 +106,10 @@ def test_a_script_runs_by_itself(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
     assert "all_methods" in done.stdout
     assert json.loads((tmp_path / "select_overhead.json").read_text(encoding="utf-8"))["settings"]["batch_size"] == 4
+
+
+def test_the_page_about_cost_says_what_the_record_of_the_device_says() -> None:
+    tool = runpy.run_path(str(BENCHMARKS.parent / "tools" / "device.py"))
+    record = json.loads((BENCHMARKS / "records" / "device_cost.json").read_text(encoding="utf-8"))
+    page = (BENCHMARKS.parent / "docs" / "cost.md").read_text(encoding="utf-8")
+    assert f"<!-- results:device -->\n{tool['block'](record)}\n<!-- /results:device -->" in page, "run tools/device.py"

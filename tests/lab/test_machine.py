@@ -97,3 +97,23 @@ def test_the_machine_is_described():
     assert (found.cores, found.threads) == (os.cpu_count(), torch.get_num_threads())
     assert found.cpu
     assert found.platform == f"{os.uname().sysname} {os.uname().machine}"
+
+
+def test_a_repeatable_run_has_its_own_random_numbers_and_leaves_every_setting_as_it_was(monkeypatch) -> None:
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", True)
+    before = torch.get_rng_state()
+    drawn = []
+
+    def fail() -> None:
+        with machine.repeatable(torch.device("cpu"), 3):
+            assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+            drawn.append(torch.rand(5))
+            raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            fail()
+    assert torch.equal(*drawn)
+    assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
+    assert torch.equal(torch.get_rng_state(), before)

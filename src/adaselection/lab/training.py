@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from adaselection import RecordedLoader, RecordedReport, Report, SelectiveLoader
 from adaselection.errors import NonFiniteLossError
 from adaselection.functional import kept_per_batch
-from adaselection.lab.machine import Watch, device, environment
+from adaselection.lab.machine import Watch, device, environment, repeatable
 from adaselection.lab.record import Record
 from adaselection.lab.recording import OffTheClock, record_of, recorded_trace
 from adaselection.lab.spec import FULL_STEP, RunSpec
@@ -149,9 +149,7 @@ def train_one(spec: RunSpec, show: Show | None = None, *, alone: bool = True, ke
     hold_out = spec.split == "validation"
     splits = task.load(preset, spec.load_options())
     started, watch = datetime.now(UTC), Watch()
-    where = device()
-    with torch.random.fork_rng(devices=[] if where.type == "cpu" else [where.index or 0], device_type=_kind(where)):
-        torch.manual_seed(spec.seed)
+    with repeatable(device(), spec.seed):
         trainer = _trainer(spec, preset, splits)
         with warnings.catch_warnings():  # a short last batch cannot keep the very rate; the counts say what was kept
             warnings.filterwarnings("ignore", r"a batch of \d+ rows at rate", UserWarning)
@@ -209,11 +207,6 @@ def _placed(where: torch.device, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, 
     """Move a batch to the model's device."""
     inputs, targets = ArrayDataset.collate(batch)
     return inputs.to(where), targets.to(where)
-
-
-def _kind(where: torch.device) -> str:
-    """The type of device whose random state a run leaves alone; any will do for one on the CPU."""
-    return "cuda" if where.type == "cpu" else where.type
 
 
 def affordable_steps(loader: SelectiveLoader | RecordedLoader, rows: int, epochs: int, budget: float) -> int:
