@@ -81,7 +81,8 @@ def _introduction(record: Row) -> str:
         "initial weights, network, optimizer, learning-rate schedule over the budget, and as many trials for the "
         f"learning rate. Every arm but `full` may use {100 * budget:g} % of the full run's work: a forward pass of a "
         "row costs 1 unit, a backward pass 2. Rules without a package are this library's own implementation, and the "
-        "table says so."
+        "table says so. The trials for the learning rate are few and coarse, so that differences of some tenths of a "
+        "point between arms with different rates say little of the rules."
     )
 
 

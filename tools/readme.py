@@ -1,4 +1,4 @@
-"""Write the results in README.md and its picture from the committed records.
+"""Write the results in README.md, its picture and docs/results/scoring.md from the committed records.
 
 Run ``python tools/readme.py`` after records under ``results/`` have changed. A test holds that it would change nothing.
 """
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TASKS = ("digits", "bike", "cifar10")
 RATE, BUDGET = 0.3, 0.5
 PICTURE = "digits"
-RECORDED = "recorded"
+RECORDED, SCORING = "recorded", "scoring"
 PICTURED = (
     "full",
     "uniform_budget",
@@ -40,15 +40,24 @@ def read(results: Path) -> tuple[list[Record], list[Record], list[Damage]]:
     return fresh, recorded, damages + wrong
 
 
-def update(readme: Path, images: Path, records: list[Record], recorded: list[Record] | None = None) -> list[Path]:
+def update(
+    readme: Path, page: Path, images: Path, records: list[Record], recorded: list[Record] | None = None
+) -> list[Path]:
     """Write all blocks and the picture; returns the files that changed."""
     changed = []
     if recorded and update_block(readme, RECORDED, short(recorded, BUDGET)):
         changed.append(readme)
+    sentences = []
     for task in TASKS:
         chosen = [record for record in records if record.config.task == task and shown(record)]
-        if chosen and update_block(readme, task, readme_block(chosen, task)):
-            changed.append(readme)
+        if not chosen:
+            continue
+        text = readme_block(chosen, task)
+        sentences.append(f"- {text.splitlines()[0]}")
+        if update_block(page, task, text):
+            changed.append(page)
+    if sentences and update_block(readme, SCORING, "\n".join(sentences)):
+        changed.append(readme)
     for study in summarise(r for r in records if r.config.task == PICTURE and r.config.arm in PICTURED):
         picture = figures(study)[0]
         path = images / f"{PICTURE}.svg"
@@ -60,14 +69,15 @@ def update(readme: Path, images: Path, records: list[Record], recorded: list[Rec
 
 
 def main() -> None:
-    """Update README.md, docs/images and print what changed."""
+    """Update the two files and docs/images, and print what changed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results" / "scoring.md")
     parser.add_argument("--images", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
     records, recorded, damages = read(arguments.results)
-    changed = update(arguments.readme, arguments.images, records, recorded)
+    changed = update(arguments.readme, arguments.page, arguments.images, records, recorded)
     for path in dict.fromkeys(changed):
         print(f"updated {path}")
     for damage in damages:

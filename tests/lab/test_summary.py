@@ -3,6 +3,7 @@
 import pytest
 
 from adaselection.lab.summary import Row, Study, summarise
+from adaselection.lab.tables import terminal_table
 from adaselection.lab.tuning import tuning
 from adaselection.lab.verdict import outcome, verdict
 from lab.records_factory import make
@@ -201,6 +202,32 @@ def test_a_shut_gate_gives_what_uniform_gives():
     found = verdict(study(runs("uniform_budget", UNIFORM), runs("recorded", UNIFORM)))
     assert found.outcome == "equal"
     assert "gave exactly what uniform gives at the same budget (50 % of full training, 3 seeds)" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("windows", "selected", "reason"),
+    [
+        (0, 0, ": the runs end in their first walk over the data, in which nothing can be left out"),
+        (4, 0, ": the gate stayed shut"),
+        (4, 1, ""),
+        (None, None, ""),
+    ],
+)
+def test_why_nothing_was_left_out_is_said_where_it_is_known(windows, selected, reason):
+    trace = None if windows is None else {"windows": windows, "selected": selected}
+    ours = runs("recorded", UNIFORM, policy_trace=trace)
+    found = verdict(study(runs("uniform_budget", UNIFORM), ours))
+    assert f"(50 % of full training, 3 seeds){reason};" in found.sentence
+
+
+@pytest.mark.parametrize("width", [80, 130])
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_caption_explains_the_columns_that_are_there(width, alone):
+    found = study(runs("uniform_budget", UNIFORM, environment={"exclusive": alone}))
+    table = terminal_table(found, width)
+    heads, caption = " ".join(str(column.header) for column in table.columns), str(table.caption)
+    assert ("cost" in heads) == ("Budget and cost" in caption) == (width == 130)
+    assert ("time" in heads) == ("No seconds" not in caption) == alone
 
 
 def test_the_verdict_names_the_interval():

@@ -19,8 +19,10 @@ _CAPTION = (
     "Means over the seeds. Open: share of the windows, after the first walk over the data, in which something could be "
     "left out; arms without a gate are always open. Left out: share of the instances that passed by, unloaded. Gain: "
     "worth of an instance that was kept over one at random, as the gate expected it and as the losses then showed; "
-    "\u00d71 is none. Overhead: seconds of selection over those of loading and training. A dash: not known."
+    "\u00d71 is none."
 )
+_OVERHEAD = " Overhead: seconds of selection over those of loading and training."
+_FIRST = " A dash for open: the runs end in their first walk."
 _VISITS = " Visits: how often a row with a wrong and one with a right target was trained on; no arm knows which it is."
 
 
@@ -63,7 +65,14 @@ def gate_lines(study: Study) -> list[GateLine]:
 
 def gate_caption(lines: Sequence[GateLine]) -> str:
     """Return what the columns mean."""
-    return _CAPTION + (_VISITS if any(line.wrong for line in lines) else "")
+    parts = (
+        (_CAPTION, True),
+        (_FIRST, any(line.open == wording.DASH for line in lines)),
+        (_OVERHEAD, any(line.overhead != wording.DASH for line in lines)),
+        (" Other dashes: not known.", any(wording.DASH in (line.expected, line.seen) for line in lines)),
+        (_VISITS, any(line.wrong for line in lines)),
+    )
+    return "".join(part for part, needed in parts if needed)
 
 
 def gate_table(study: Study) -> Table | None:

@@ -38,10 +38,11 @@ def terminal_table(study: Study, width: int = 80) -> Table:
 
     wide = width >= WIDE
     table = Table(box=SIMPLE_HEAD, title=Text(study.title), title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
-    table.caption, table.caption_justify, table.title_style = Text(f"{_caption(study)} {_EQUAL}"), "left", "bold"
     unit = f" ({study.unit})" if study.unit else ""
     table.add_column("arm", overflow="fold", min_width=12)
     timed = any(row.seconds is not None for row in study.rows)  # else the column would be one of dashes
+    table.caption, table.caption_justify = Text(f"{_caption(study, costs=wide, timed=timed)} {_EQUAL}"), "left"
+    table.title_style = "bold"
     score, gain = f"{wording.metric(study.metric)}{unit}\nmean ± sd", "gain on uniform\n[95 % CI]"
     headers = ["rate", score, gain, *(["time\n(s)"] if timed else []), "equal\nrate"]
     for header in (*headers, *(("cost", "n", "scored", "trained", "steps") if wide else ())):
@@ -185,13 +186,16 @@ def _seeds(rows: Sequence[Row]) -> str:
     return wording.plural(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
 
 
-def _caption(study: Study) -> str:
+def _caption(study: Study, costs: bool = True, timed: bool = True) -> str:
+    """What the columns mean, of those that are there."""
     direction = "higher is better" if study.higher_is_better else "lower is better"
     points = " in points" if study.unit == "%" else ""
     name = wording.capital(wording.metric(study.metric))
     text = (f"{name}: {direction}. Gain on uniform: paired by seed against uniform_budget at the "
-            f"same budget{points}; positive is better. Budget and cost: share of the full run's forward and backward "
-            "work, scoring charged.")  # fmt: skip
+            f"same budget{points}; positive is better. Budget{' and cost' if costs else ''}: share of the full run's "
+            "forward and backward work, scoring charged.")  # fmt: skip
+    if not timed:
+        return f"{text} No seconds: no arm had the machine to itself in all its runs."
     if any(row.seconds is None for row in study.rows):
         text += " A dash for seconds: the run did not have the machine to itself."
     return text

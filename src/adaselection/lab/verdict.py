@@ -84,7 +84,7 @@ def _single(study: Study, row: Row, name: str) -> str:
     known = f"{wording.plural(difference.n, 'seed')}"
     ends = (difference.ci_low, difference.ci_high)
     if outcome(row) == "equal":
-        return f"{name} gave exactly what uniform gives at the same budget ({budget}, {known})"
+        return f"{name} gave exactly what uniform gives at the same budget ({budget}, {known}){_why_equal(row)}"
     if outcome(row) == "same":
         amount = f"{wording.signed(difference.mean, places)} {unit}".strip()
         ci = wording.interval(difference, places)
@@ -95,6 +95,16 @@ def _single(study: Study, row: Row, name: str) -> str:
     amount = f"{wording.number(abs(difference.mean), places)} {unit}".strip()
     ci = f"{wording.number(low, places)} to {wording.number(high, places)}"
     return f"{name} {verb} uniform at the same budget ({budget}) by {amount} (95 % CI {ci}, {known})"
+
+
+def _why_equal(row: Row) -> str:
+    """Why batches were those of the plain loader, where the runs have traces of their gate."""
+    traces = [run.policy_trace for run in row.records if run.policy_trace is not None]
+    if len(traces) < row.seeds:
+        return ""
+    if not any(trace.get("windows") for trace in traces):
+        return ": the runs end in their first walk over the data, in which nothing can be left out"
+    return "" if any(trace.get("selected") for trace in traces) else ": the gate stayed shut"
 
 
 def _several(study: Study, ours: Sequence[Row], judged: Sequence[Row], tally: str, name: str) -> str:
