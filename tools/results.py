@@ -1,19 +1,26 @@
 """Write the pages under docs/results from the run records of the recorded plane.
 
-Run ``python tools/results.py`` after records under ``results/recorded`` have changed. ``--check`` writes nothing and
-fails where a page is not what the records give. A test holds that.
+Run ``python tools/results.py`` after records under ``results/recorded`` or ``results/timed`` have changed. ``--check``
+writes nothing and fails where a page is not what the records give. A test holds that.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from adaselection.lab.judging import pages
-from adaselection.lab.written import Written
+from adaselection.lab.written import Written, read
 
 ROOT = Path(__file__).resolve().parent.parent
-OTHERS = frozenset({"peers.md"})  # of tools/peers.py
+OTHERS = frozenset({"peers.md", "scoring.md"})  # of tools/peers.py and tools/readme.py
+TIMED, _ = read(ROOT / "results" / "timed")
 PAGES = Written(
-    "python tools/results.py", ROOT / "results" / "recorded", ROOT / "docs" / "results", pages, "*.md", others=OTHERS
+    "python tools/results.py",
+    ROOT / "results" / "recorded",
+    ROOT / "docs" / "results",
+    partial(pages, timed=TIMED),
+    "*.md",
+    others=OTHERS,
 )
 
 

@@ -1,6 +1,7 @@
 """What is judged: worked examples, SciPy, and slow references, from the statistics to the gate."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from adaselection.lab import stats
-from adaselection.lab.judging import gate, ladders, never_lose, pairing, reaching, rungs, settings, speed
+from adaselection.lab.judging import gate, ladders, never_lose, pairing, reaching, rungs, seconds, settings, speed
 from adaselection.lab.summary import summarise
 from lab.records_factory import make
 
@@ -528,3 +529,77 @@ def test_a_gate_is_shut_throughout_only_if_every_run_says_so():
     assert not gate.shut_throughout(part.rows[0])
     opened = study(runs("recorded", {0: 90.0}, policy_trace=SHUT), runs("recorded", {1: 90.0}, policy_trace=OPEN))
     assert not gate.shut_throughout(opened.rows[0])
+
+
+# --- equal seconds
+
+
+@given(
+    st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.5, 1.0]), min_size=2, max_size=5, unique=True),
+    st.lists(NUMBERS, min_size=5, max_size=5),
+    st.floats(0.05, 1.5),
+)
+def test_a_score_between_budgets_lies_on_the_line_in_their_logarithms(budgets, scores, wanted):
+    ladder = dict(zip(budgets, scores, strict=False))
+    known = sorted(ladder)
+    inside = min(max(wanted, known[0]), known[-1])
+    straight = np.interp(math.log(inside), [math.log(b) for b in known], [ladder[b] for b in known])
+    if inside == wanted:
+        assert seconds.at_budget(ladder, wanted) == pytest.approx(straight, abs=1e-6)
+    ends = known[:2] if wanted < known[0] else known[-2:]
+    if inside != wanted:  # goes on as between the last two
+        slope = (ladder[ends[1]] - ladder[ends[0]]) / (math.log(ends[1]) - math.log(ends[0]))
+        expected = ladder[inside] + slope * (math.log(wanted) - math.log(inside))
+        assert seconds.at_budget(ladder, wanted) == pytest.approx(expected, abs=1e-6)
+
+
+def slow(arm, taken, budget=0.5, alone=True, task="digits"):
+    records = runs(arm, BASE, budget=budget, task=task, environment={"exclusive": alone})
+    return [replace(record, seconds=replace(record.seconds, total=taken + record.config.seed)) for record in records]
+
+
+def test_ratios_are_of_runs_that_were_alone_seed_by_seed():
+    timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 20.0)])
+    assert seconds.ratios(timed) == {(("digits", "plain", 0.0), 0.5): (20 / 10, 21 / 11, 22 / 12)}
+    assert seconds.ratios(summarise([*slow("uniform_budget", 10.0, alone=False), *slow("recorded", 20.0)])) == {}
+    assert seconds.ratios(summarise(slow("recorded", 20.0))) == {}
+
+
+@pytest.mark.parametrize(("task", "sign"), [("digits", 1.0), ("bike", -1.0)])
+def test_uniform_is_given_the_seconds_that_the_default_took(task, sign):
+    ours, base = moved(BASE, sign * 1.0), moved(BASE, 0.0)
+    more = moved(BASE, sign * 4.0)
+    found = study(
+        runs("uniform_budget", base, task=task), runs("full", more, task=task), runs("recorded", ours, task=task)
+    )
+    (cell,) = never_lose.cells([found])
+    unit = 1.0 if task == "digits" else 100 / 92
+    assert seconds.clocked(cell, (), 1.0).cell.difference.mean == pytest.approx(unit)
+    half = seconds.clocked(cell, (2**0.5,), 2**0.5)  # half of the way to full training, in logarithms
+    assert half.cell.difference.mean == pytest.approx(unit * (1 - 2))
+    assert (half.cell.holds, half.work.holds) == (False, True)
+    for less in (0.5, 1.0):  # noise
+        assert seconds.clocked(cell, (less,), less).cell.differences == cell.differences
+
+
+def test_uniform_stops_where_more_seconds_would_harm_it():
+    found = study(
+        runs("uniform_budget", BASE), runs("full", moved(BASE, -4.0, 1.0)), runs("recorded", moved(BASE, 1.0))
+    )
+    (cell,) = never_lose.cells([found])
+    assert seconds.clocked(cell, (2.0,), 2.0).cell.differences == cell.differences
+
+
+def test_the_page_of_seconds_says_what_was_timed_and_what_was_not():
+    parts = [
+        record
+        for budget, shift in ((0.3, 0.0), (0.5, 1.0))
+        for arm in ("uniform_budget", "recorded")
+        for record in runs(arm, moved(BASE, shift), budget=budget)
+    ]
+    timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 12.0)])
+    text = seconds.page(summarise(parts), timed)
+    assert "| digits | 1.18 to 1.18 | 1 of 2 | 0 of 2 |" in text
+    assert "| plain data | 30 % | (1.18) | 0 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "| plain data | 50 % | 1.18 (1.17 to 1.19) | 3 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "had the machine to itself yet" in seconds.page(summarise(parts), [])

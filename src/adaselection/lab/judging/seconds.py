@@ -1,0 +1,191 @@
+"""The page of the first promise by the clock: what the default gains on uniform that is given the same seconds."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from adaselection.lab import stats, wording
+from adaselection.lab.judging import markdown as md
+from adaselection.lab.judging.never_lose import cells
+from adaselection.lab.judging.pairing import Compared
+from adaselection.lab.judging.settings import PRESET, limits
+from adaselection.lab.summary import OPPONENT, Study
+
+__all__ = ["Clocked", "at_budget", "clocked", "page", "ratios"]
+
+_INTRO = """\
+Equal work is not equal seconds: choosing takes time. For this page both arms ran again, in turns, one run at a time \
+and with the machine to themselves. *Ratio*: seconds of the default over those of uniform of the same seed and budget, \
+loading, choosing and training, median and quartiles over the seeds that were timed; below 1 it is noise, and counts \
+as 1. Uniform is then given that many times the budget: its score there is interpolated seed by seed between its own \
+budgets, on a logarithmic axis, full training being budget 1. Where more seconds would harm it on average, it stops at \
+its own budget. The differences are over all seeds of [never lose](never_lose.md), which has them at equal work, and \
+so are the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a \
+task if also the pooled 95 % interval lies above -0.3 points (-1 %). A cell that was not timed takes the largest ratio \
+of its task.
+
+Judging a walk takes some milliseconds however few its steps are, and a recorded step some tens of microseconds more \
+than a plain one. With networks whose step takes less than a millisecond, as those of digits, bike and regression, \
+that is a tenth to a third of the time, and what uniform makes of it early in training is more than the gate can win \
+there: where the gate stays shut the batches are uniform's, and the time of judging is lost. With steps of 10 ms and \
+more it is below what can be measured."""
+_NONE = "No run of both arms had the machine to itself yet."
+
+Ladder = Mapping[float, float]
+Setting = tuple[str, str, float]
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """A cell at equal seconds.
+
+    Attributes:
+        work: The cell at equal work.
+        own: Ratio of seconds of each timed seed of this very cell; empty where another's stands in.
+        ratio: The ratio used, at least 1.
+        cell: The cell at equal seconds.
+    """
+
+    work: Compared
+    own: tuple[float, ...]
+    ratio: float
+    cell: Compared
+
+
+def ratios(timed: Sequence[Study]) -> dict[tuple[Setting, float], tuple[float, ...]]:
+    """Seconds of the default over uniform's, seed by seed, for every setting and budget that was timed."""
+    found = {}
+    for cell in cells(timed):
+        if cell.rival is None:
+            continue
+        theirs = {run.config.seed: run for run in cell.rival.records if run.environment.exclusive}
+        pairs = [
+            run.seconds.total / theirs[run.config.seed].seconds.total
+            for run in cell.row.records
+            if run.environment.exclusive and run.config.seed in theirs
+        ]
+        if pairs:
+            found[_setting(cell.study), cell.row.budget] = tuple(pairs)
+    return found
+
+
+def at_budget(ladder: Ladder, budget: float) -> float:
+    """The score at a budget, straight between the two nearest on a logarithmic axis; beyond the ends as between those.
+
+    Args:
+        ladder: Score by budget, two or more.
+        budget: Share of the full run's work, above 0.
+    """
+    known = sorted(ladder)
+    place = min(max(1, sum(value < budget for value in known)), len(known) - 1)
+    low, high = known[place - 1], known[place]
+    share = math.log(budget / low) / math.log(high / low)
+    return ladder[low] + share * (ladder[high] - ladder[low])
+
+
+def clocked(cell: Compared, own: tuple[float, ...], ratio: float) -> Clocked:
+    """Compare a cell's runs with uniform at as many seconds; uniform may stop at its own budget."""
+    study, row, rival = cell.study, cell.row, cell.rival
+    ratio = max(1.0, ratio)
+    gained: dict[int, float] = {}
+    if rival is not None:
+        unit = _unit(cell)
+        for seed in cell.differences:
+            ladder = _ladder(study, rival.learning_rate, seed)
+            if len(ladder) > 1:
+                gained[seed] = unit * (at_budget(ladder, ratio * row.budget) - at_budget(ladder, row.budget))
+    stops = sum(gained.values()) < 0
+    found = {seed: cell.differences[seed] - (0.0 if stops else more) for seed, more in gained.items()}
+    return Clocked(cell, own, ratio, Compared(study, row, rival, found))
+
+
+def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
+    """Return the page."""
+    known = ratios(timed)
+    parts, summary = ["# At equal seconds", _INTRO], []
+    tasks = dict.fromkeys(task for (task, *_), _ in known)
+    for task in tasks:
+        mine = {key: value for key, value in known.items() if key[0][0] == task}
+        largest = max(median(values) for values in mine.values())
+        found = []
+        for cell in cells([study for study in studies if (study.task, study.preset) == (task, PRESET)]):
+            own = mine.get((_setting(cell.study), cell.row.budget), ())
+            found.append(clocked(cell, own, median(own) if own else largest))
+        summary.append(_summary(task, found))
+        parts += [f"## {task}", _table(found), _measured(task, timed)]
+    if not summary:
+        return "\n\n".join([*parts, _NONE]) + "\n"
+    headers = ("task", "ratio, range over the cells", "cells timed", "cells that hold", "won", "tied", "undecided",
+               "lost", "equal", "pooled difference [95 % CI]", "verdict")  # fmt: skip
+    return "\n\n".join([*parts[:2], "## By task", md.table(headers, summary), *parts[2:]]) + "\n"
+
+
+def _summary(task: str, found: Sequence[Clocked]) -> tuple[str, ...]:
+    tally = Counter(each.cell.outcome for each in found)
+    holding = sum(each.cell.holds is True for each in found)
+    pooled = stats.pooled_difference([each.cell.differences for each in found])
+    low, timed = pooled.ci_low, [each.ratio for each in found if each.own]
+    broken = sum(each.cell.holds is False for each in found)
+    if broken:
+        verdict = f"**fails** in {wording.plural(broken, 'cell')}"
+    elif low is None:
+        verdict = "too few seeds"
+    else:
+        verdict = "holds" if low > limits(found[0].cell.study).pooled else "**fails**: pooled interval too low"
+    counts = (str(tally[word]) for word in ("won", "tied", "undecided", "lost", "equal"))
+    span = f"{min(timed):.2f} to {max(timed):.2f}" if timed else wording.DASH  # of the medians
+    return (task, span, f"{len(timed)} of {len(found)}", f"{holding} of {len(found)}", *counts,
+            md.difference(pooled), verdict)  # fmt: skip
+
+
+def _table(found: Sequence[Clocked]) -> str:
+    headers = ("data", "budget", "ratio of seconds", "timed seeds", "difference at equal work [95 % CI]",
+               "at equal seconds [95 % CI]", "seeds", "judged")  # fmt: skip
+    rows = []
+    for each in found:
+        ratio = _spread(each.own) if each.own else f"({each.ratio:.2f})"
+        words = "not to be judged" if each.cell.holds is None else "holds" if each.cell.holds else "**fails**"
+        rows.append((md.setting(each.work.study), wording.share(each.work.row.budget), ratio, str(len(each.own)),
+                     md.difference(each.work.difference), md.difference(each.cell.difference),
+                     str(each.cell.difference.n), f"{words}, {each.cell.outcome}"))  # fmt: skip
+    return md.table(headers, rows)
+
+
+def _measured(task: str, timed: Sequence[Study]) -> str:
+    mine = [study for study in timed if study.task == task]
+    rows = [row for study in mine for row in study.rows]
+    return md.measured(mine[0], rows)
+
+
+def _ladder(study: Study, learning_rate: float, seed: int) -> dict[float, float]:
+    """Uniform's score by budget, of one seed and learning rate; full training is budget 1."""
+    found: dict[float, float] = {}
+    for row in study.rows:
+        fits = row.arm == OPPONENT or (row.arm == "full" and row.budget == 1)
+        if fits and row.learning_rate == learning_rate and seed in row.values:
+            found[row.budget] = row.values[seed]
+    return found
+
+
+def _unit(cell: Compared) -> float:
+    """From the metric to the unit of the differences, positive being better."""
+    assert cell.rival is not None
+    sign = 1.0 if cell.study.higher_is_better else -1.0
+    if cell.study.unit == "%":
+        return sign
+    base = stats.mean([cell.rival.values[seed] for seed in cell.differences])
+    return sign * 100.0 / abs(base) if base else sign
+
+
+def _setting(study: Study) -> Setting:
+    return study.task, study.regime, study.label_noise
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Median and quartiles."""
+    low, middle, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
