@@ -172,9 +172,9 @@ def headline(judged: Sequence[Judged]) -> str:
     """Say how many statements hold, do not hold, and cannot be judged yet, and which."""
     counts = Counter(entry.judgement.verdict for entry in judged)
     words = []
-    verbs: dict[Verdict, str] = {"holds": "hold", "does not hold": "do not hold"}
+    several: dict[Verdict, str] = {"holds": "hold", "does not hold": "do not hold"}
     for verdict in get_args(Verdict):
-        verb = verbs.get(verdict, verdict)
+        verb = several.get(verdict, verdict) if counts[verdict] > 1 else verdict
         if counts[verdict]:
             names = ", ".join(entry.statement.name for entry in judged if entry.judgement.verdict == verdict)
             words.append(f"{counts[verdict]} {verb} ({names})")
