@@ -15,10 +15,11 @@ from torch import Tensor
 from adaselection import agreement, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
+from adaselection.bulk import as_tensor
 from adaselection.drawn import Drawn, as_they_are
 from adaselection.functional.selection import rank_rows
 from adaselection.limits import Limits
-from adaselection.recorder import Recorder, as_tensor
+from adaselection.recorder import Recorder
 from adaselection.types import Selection, Signals
 
 _Some = tuple[Tensor, Tensor | None]

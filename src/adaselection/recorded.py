@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, SequentialSampler
 
 from adaselection import checks, distributed
 from adaselection.base import Policy
@@ -189,15 +189,26 @@ class RecordedLoader:
         Raises:
             LossShapeError: not one loss per row of the batch that waits.
             ArgumentError: a method needs outputs and targets.
+            NonFiniteLossError: no loss is finite. Single ones are counted and not recorded; the mean is then NaN.
+            AdaSelectionError: no batch waits, or one before it got neither `record` nor `skip`.
         """
         return self._passes.recorder.record(
             losses, outputs=outputs, targets=targets, features=features, grad_norms=grad_norms
         )
 
+    def skip(self) -> None:
+        """Leave out the oldest batch whose losses have not come, in the place of `record`: nothing is recorded of it.
+
+        Raises:
+            AdaSelectionError: no batch waits.
+        """
+        self._passes.recorder.skip()
+
     def report(self) -> RecordedReport:
         """What the loader did so far, what it cost, and what its gate expected and got."""
         passes = self._passes
-        return RecordedReport.of(self.meter, self.policy, passes.chooser.tally, passes.planned, len(passes.walks))
+        walk, fixed = len(passes.walks), isinstance(self.plain.sampler, SequentialSampler)
+        return RecordedReport.of(self.meter, self.policy, passes.chooser.tally, passes.planned, walk, fixed)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader is, after the batch that was recorded last: resume gives the same batches and weights.

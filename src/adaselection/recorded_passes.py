@@ -11,8 +11,9 @@ from adaselection.base import Policy
 from adaselection.chooser import Chooser
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, EmptyLoaderError, StateError
+from adaselection.inflight import count, forgotten
 from adaselection.limits import Limits
-from adaselection.recorder import Recorder, forgotten
+from adaselection.recorder import Recorder
 from adaselection.tree import Batch
 from adaselection.walks import Planner, Walks
 
@@ -104,6 +105,8 @@ class RecordedPasses:
         self.recorder.check()
         if waiting == out > _IN_FLIGHT:
             checks.warn(f"the pass handed out {out} batches, and {forgotten('none of their losses came')}")
+        elif 0 < self.recorder.waiting.most <= waiting:
+            checks.warn(f"the pass is over, and {forgotten(f'the losses of {count(waiting)} never came')}")
 
     def _load(self) -> tuple[Batch, Drawn]:
         """The next batch; the time of planning that it may need is charged to the selection."""
@@ -173,6 +176,7 @@ class RecordedPasses:
         rows, size = self.walks.sizes()
         limits = self.chooser.limits
         return {
+            "rate": self.policy.rate,
             "rows": rows,
             "batch_size": size,
             "window": self.walks.window,

@@ -28,6 +28,7 @@ class RecordedReport:
         predicted_gain: what the gate expected of an instance that it chose, over one taken at random; 1 is no gain.
         realised_gain: the same from the losses that training then saw; None before the gate opened.
         stopped: the stop indicator.
+        fixed_order: every walk has the same order, so that the gate cannot tell what is learnt from others.
     """
 
     trained: int
@@ -46,9 +47,12 @@ class RecordedReport:
     predicted_gain: float | None = None
     realised_gain: float | None = None
     stopped: bool = False
+    fixed_order: bool = False
 
     @classmethod
-    def of(cls, meter: Meter, policy: Policy, tally: Tally, per_pass: int, per_walk: int) -> RecordedReport:
+    def of(
+        cls, meter: Meter, policy: Policy, tally: Tally, per_pass: int, per_walk: int, fixed_order: bool
+    ) -> RecordedReport:
         """Put the report together."""
         counts = meter.counts
         passed_by = tally.offered - tally.drawn
@@ -70,7 +74,13 @@ class RecordedReport:
             predicted_gain=predicted,
             realised_gain=realised,
             stopped=policy.idle,
+            fixed_order=fixed_order and policy.gated,
         )
+
+    @property
+    def epochs(self) -> float:
+        """Steps so far over those of a walk over all data: plain epochs of the same work."""
+        return self.steps / self.steps_per_walk
 
     @property
     def units(self) -> float:
@@ -131,6 +141,7 @@ class RecordedReport:
                 f"{self.trained} instances in {self.steps} steps; {_percent(self.left_out)} left out, unloaded",
             ),
             ("a pass", f"{self.steps_per_pass} steps (rate {self.rate:g}); a walk over all data {self.steps_per_walk}"),
+            ("so far", f"the work of {self.epochs:.1f} plain epochs"),
             ("gate", self._gate()),
             ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
             ("seconds", ", ".join(f"{name} {self.seconds[name]:.2f}" for name in PHASES if name != "score")),
@@ -138,7 +149,7 @@ class RecordedReport:
         ]
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
-            rows.insert(3, ("gain an instance", gain))
+            rows.insert(4, ("gain an instance", gain))
         if self.effective is not None and self.effective < 0.995:
             rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
         if self.forced:
@@ -152,7 +163,8 @@ class RecordedReport:
         if not self.windows:
             return "nothing recorded yet: the first walk takes every instance"
         if not self.selected:
-            return f"shut in all {self.windows} windows: trained as the plain loader would"
+            why = ": the order never changes, so it cannot judge; use shuffle=True" if self.fixed_order else ""
+            return f"shut in all {self.windows} windows{why or ': trained as the plain loader would'}"
         return f"open in {self.selected} of {self.windows} windows"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +11,10 @@ from torch import Tensor
 
 from adaselection import checks, distributed, kinds
 from adaselection.base import Policy
+from adaselection.bulk import as_tensor, joined, stamps_of
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossError, StateError
+from adaselection.inflight import InFlight, count, forgotten
 from adaselection.meter import Meter
 from adaselection.stores import Given, bound_norms, checked_ids, store_for
 from adaselection.types import Signals
@@ -48,7 +49,7 @@ class Recorder:
         self.policy, self.sharded = policy, sharded
         self.meter = Meter()
         self.now, self.passes = self.records.last_pass, 0
-        self.waiting: deque[Drawn] = deque()
+        self.waiting = InFlight()
         self._over, self._numbers = False, array("q")
         self._runs: list[list[int]] = []  # so many of them in a row came in this pass
         self._losses: list[Tensor] = []
@@ -59,6 +60,8 @@ class Recorder:
 
     def hand_out(self, drawn: Drawn) -> None:
         """Note that a batch goes to the training loop."""
+        if self._over:
+            self.waiting.most = 0
         self.waiting.append(drawn)
         self.meter.count(loaded=len(drawn.ids), trained=len(drawn.ids), steps=1)
         self._over = False
@@ -73,21 +76,22 @@ class Recorder:
         """
         back = list(self.waiting)
         self.waiting.clear()
+        self.waiting.most = 0
         if back and self._over:
-            raise AdaSelectionError(forgotten(f"the losses of {len(back)} batches of the last pass never came"))
+            raise AdaSelectionError(forgotten(f"the losses of {count(len(back))} of the last pass never came"))
         self.meter.count(trained=-sum(len(drawn.ids) for drawn in back), steps=-len(back))
         return back
 
     def record(self, losses: Tensor, **more: Tensor | None) -> Tensor:
         """Take the losses of the oldest batch that waits; returns their mean, weighted where the draw has weights."""
-        if not self.waiting:
-            raise AdaSelectionError(
-                "record() was called more often than batches were handed out; call it once for each batch."
-            )
-        drawn = self.waiting[0]
+        drawn = self.waiting.oldest()
         checks.row_losses(losses, len(drawn.ids), "record()")
         reduced = losses.mean() if drawn.weights is None else (losses * drawn.weights.to(losses)).mean()
-        checks.some_finite(losses, reduced)
+        try:
+            checks.some_finite(losses, reduced)
+        except NonFiniteLossError as error:
+            self._name_the_first(error)
+            raise
         if self._norms:
             norms = bound_norms(len(drawn.ids), **more)
             self._columns.setdefault("grad_norms", []).append(norms)
@@ -96,6 +100,19 @@ class Recorder:
         self._runs.append([self.now, len(drawn.ids)])
         self._losses.append(losses.detach())
         return reduced
+
+    def skip(self) -> None:
+        """Give up the oldest batch that waits: it was not trained on, and nothing is recorded of it."""
+        if not self.waiting:
+            raise AdaSelectionError("skip() was called, and no batch waits for its losses.")
+        drawn = self.waiting.popleft()
+        self.meter.count(trained=-len(drawn.ids), steps=-1)
+
+    def _name_the_first(self, error: NonFiniteLossError) -> None:
+        """Say which instance was the first whose loss was not finite, where an earlier batch had one."""
+        bad = (~joined(self._losses).isfinite()).nonzero().flatten().tolist()
+        if bad:
+            error.add_note(f"The first such loss since the last window was that of instance {self._numbers[bad[0]]}.")
 
     def read(self, numbers: Tensor, now: int | Tensor | None = None) -> Signals:
         """What is known of instances of the data set, in the pass that runs, or in that of each."""
@@ -109,8 +126,8 @@ class Recorder:
         """Put the losses that came in since the last flush into the store; `check` says what is wrong with them."""
         if not self._losses:
             return
-        numbers, stamps, losses = as_tensor(self._numbers), _stamps(self._runs), _joined(self._losses)
-        columns = {name: _joined(values) for name, values in self._columns.items()}
+        numbers, stamps, losses = as_tensor(self._numbers), stamps_of(self._runs), joined(self._losses)
+        columns = {name: joined(values) for name, values in self._columns.items()}
         self._numbers, self._runs, self._losses, self._columns = array("q"), [], [], {}
         losses = losses.to(self.records.device).float()
         finite = losses.isfinite().cpu()
@@ -169,8 +186,8 @@ class Recorder:
             "passes": self.passes,
             "numbers": torch.tensor(self._numbers, dtype=torch.int64),
             "runs": [list(run) for run in self._runs],
-            "losses": _joined(self._losses).cpu(),
-            "columns": {name: _joined(values).cpu() for name, values in self._columns.items()},
+            "losses": joined(self._losses).cpu(),
+            "columns": {name: joined(values).cpu() for name, values in self._columns.items()},
             "meter": {"counts": counts, "seconds": dict(self.meter.seconds)},
         }
 
@@ -207,31 +224,8 @@ class Recorder:
         vars(self.meter).update(vars(parsed["meter"]))
         vars(self).update(parsed | {"meter": self.meter})
         self.waiting.clear()
+        self.waiting.most = 0
         self._over, self._bad = False, None
-
-
-def as_tensor(numbers: array[int]) -> Tensor:
-    """Numbers without a copy."""
-    return torch.frombuffer(numbers, dtype=torch.int64) if numbers else torch.empty(0, dtype=torch.int64)
-
-
-def _stamps(runs: list[list[int]]) -> int | Tensor:
-    """The pass of each loss, or of all of them."""
-    passes, counts = torch.tensor(runs).T
-    return runs[0][0] if runs[0][0] == runs[-1][0] else passes.repeat_interleave(counts)
-
-
-def _joined(values: list[Tensor]) -> Tensor:
-    """One tensor of several, where the last one is."""
-    return torch.cat([value.to(values[-1].device) for value in values]) if values else torch.empty(0)
-
-
-def forgotten(what: str) -> str:
-    """What to do about losses that did not come; ``what`` says which."""
-    return (
-        f"{what}, so nothing can be chosen from them. Write loss = loader.record(per_sample_losses) in the loop, once "
-        "for each batch, in the order of the batches."
-    )
 
 
 def _refusal(lost: Tensor, size: int) -> NonFiniteLossError | None:

@@ -194,6 +194,11 @@ def check_parts(loader: object, policy: object, weighted: bool, cheap: object, s
     if not isinstance(policy, Policy):
         raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
     policy.check_fresh()
+    if policy._on_records:
+        raise ArgumentError(
+            "this policy chooses from recorded losses in a RecordedLoader, where it mixes other rules. Build one for "
+            "each loader."
+        )
     if policy.weighted and not weighted:
         raise ArgumentError(
             "this policy gives sample weights, and a plain loop would ignore them. Pass weighted=True and call "

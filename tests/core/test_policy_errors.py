@@ -5,8 +5,19 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
-from adaselection import AdaSelection, Policy, Signals, SingleMethod, method_info, methods, register_method
+from adaselection import (
+    AdaSelection,
+    Policy,
+    RecordedLoader,
+    SelectiveLoader,
+    Signals,
+    SingleMethod,
+    method_info,
+    methods,
+    register_method,
+)
 from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError, StateError
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -208,3 +219,11 @@ def test_registering() -> None:
         method_info("coreset_means")
     assert "mine" not in methods()
     assert method_info("grad_norm").needs == {"losses", "grad_norms"}
+
+
+def test_a_policy_of_a_recorded_loader_is_refused_by_a_selective_one() -> None:
+    policy = AdaSelection(rate=0.5)
+    rows = DataLoader(TensorDataset(torch.randn(8, 4), torch.zeros(8, dtype=torch.int64)), 4)
+    RecordedLoader(rows, policy)
+    with pytest.raises(ArgumentError, match=r"chooses from recorded losses in a RecordedLoader.*Build one for each"):
+        SelectiveLoader(rows, policy, model=torch.nn.Linear(4, 2), loss_fn=torch.nn.CrossEntropyLoss())

@@ -218,6 +218,104 @@ def test_a_loop_that_never_records_is_told_so() -> None:
         list(long)
 
 
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_a_batch_that_was_passed_over_is_refused_before_a_loss_goes_to_the_wrong_instance(ahead: int) -> None:
+    loader = recorded(80, 4, SingleMethod("big_loss", 1.0))
+    waiting: list[list[int]] = []
+    said = ""
+    for step, batch in enumerate(loader):
+        if step == 7:  # a loop that says `continue`
+            lost = ids(batch)
+            continue
+        waiting.append(ids(batch))
+        if len(waiting) > ahead:
+            losses = torch.tensor([1.0 + number for number in waiting[0]])
+            try:
+                loader.record(losses)
+            except AdaSelectionError as error:
+                said += str(error)
+                while waiting and waiting[0][0] < lost[0]:  # those before it come in
+                    loader.skip()
+                    waiting.pop(0)
+                loader.skip()
+                loader.record(torch.tensor([1.0 + number for number in waiting[0]]))
+            waiting.pop(0)
+    for rows in waiting:
+        loader.record(torch.tensor([1.0 + number for number in rows]))
+    assert said.count("1 batch handed out before this one got no record()") == said.count("loader.skip()") == 1
+    known = loader.records.read(torch.arange(80), now=1)
+    assert not bool(known.valid[lost].any())
+    kept = known.valid.nonzero().flatten()
+    assert len(kept) == 80 - 4 - 4 * ahead
+    assert known.losses[kept].tolist() == (1.0 + kept).to(torch.bfloat16).tolist()
+    assert loader.report().trained == len(kept)
+
+
+def test_the_last_batch_without_a_record_is_told() -> None:
+    loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    batches = iter(loader)
+    for _ in range(2):
+        loader.record(torch.ones(len(ids(next(batches)))))
+    next(batches)
+    with pytest.warns(UserWarning, match=r"the pass is over, and the losses of 1 batch never came"):
+        next(batches, None)
+    with pytest.raises(AdaSelectionError, match=r"the losses of 1 batch of the last pass never came"):
+        iter(loader)
+
+
+def test_a_batch_may_be_left_out() -> None:
+    loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    with pytest.raises(AdaSelectionError, match=r"skip\(\) was called, and no batch waits"):
+        loader.skip()
+    for step, batch in enumerate(loader):
+        if step == 1:
+            loader.skip()
+        else:
+            loader.record(torch.ones(len(ids(batch))))
+    assert loader.report().trained == 8
+    assert loader.records.read(torch.arange(12), now=1).valid.tolist() == [True] * 4 + [False] * 4 + [True] * 4
+    state = loader.state_dict()
+    again = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    again.load_state_dict(state)
+    assert passes(again, 2) == passes(loader, 2)
+
+
+def test_the_first_loss_that_was_not_finite_is_named() -> None:
+    loader = recorded(24, 4, SingleMethod("big_loss", 0.5))
+    batches = iter(loader)
+    next(batches)
+    assert loader.record(torch.tensor([1.0, 1.0, torch.nan, 1.0])).isnan()
+    next(batches)
+    with pytest.raises(NonFiniteLossError, match="all 4 losses") as said:
+        loader.record(torch.full((4,), torch.nan))
+    assert said.value.__notes__ == ["The first such loss since the last window was that of instance 2."]
+
+
+def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate() -> None:
+    loader = recorded(40, 4, AdaSelection(rate=0.5))
+    passes(loader, 6, lambda number, step: 1.0 + number % 7)
+    said = str(loader.report())
+    assert "so far           the work of 3.0 plain epochs" in said
+    assert "the order never changes, so it cannot judge; use shuffle=True" in said
+    mixed = recorded(40, 4, AdaSelection(rate=0.5), shuffle=True)
+    passes(mixed, 6, lambda number, step: 1.0 + number % 7)
+    assert "trained as the plain loader would" in str(mixed.report())
+    assert "order" not in str(mixed.report())
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_losses_of_any_float_type_are_recorded_and_gradients_may_gather(kind: torch.dtype) -> None:
+    loader = recorded(16, 4, SingleMethod("big_loss", 1.0))
+    weight = torch.ones(1, dtype=kind, requires_grad=True)
+    for batch in loader:
+        losses = weight * torch.tensor([1.0 + number for number in ids(batch)], dtype=kind)
+        mean = loader.record(losses)
+        assert mean.dtype == kind
+        mean.backward()  # two batches a step, or four
+    assert loader.records.read(torch.arange(16), now=1).losses.tolist() == [1.0 + number for number in range(16)]
+    assert weight.grad.item() == 34
+
+
 @pytest.mark.parametrize("ahead", [1, 2, 8])
 def test_losses_of_batches_that_were_taken_ahead_are_not_forgotten(ahead: int) -> None:
     batches = ahead if ahead <= 2 else ahead + 1

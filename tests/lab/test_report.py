@@ -134,7 +134,7 @@ def test_counts_costs_and_environment_are_there(whole):
     [
         ([], "There is no finished run here. Make some"),
         ([make(config={"split": "validation"})], "There is no finished run here, only tuning runs"),
-        ([make()], "uniform at the same budget was not run"),
+        ([make()], "uniform at the same budget, the arm uniform_budget, was not run"),
         ([make(arm="full", seed=seed) for seed in range(3)], "it has no runs here"),
         ([make(arm="uniform_budget")], "1 run of 1 task"),
         ([make(value=float("nan"))], "1 of its 1 runs diverged"),

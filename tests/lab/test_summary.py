@@ -239,7 +239,7 @@ def test_the_verdict_names_the_interval():
     ("records", "text"),
     [
         (runs("uniform_budget", UNIFORM), "it has no runs here"),
-        (runs("adaselection", UNIFORM), "uniform at the same budget was not run"),
+        (runs("adaselection", UNIFORM), "uniform at the same budget, the arm uniform_budget, was not run"),
         (runs("uniform_budget", UNIFORM) + runs("adaselection", {0: 95.0}), "1 seed in common with uniform"),
         (
             runs("uniform_budget", UNIFORM) + runs("adaselection", {0: 95.0, 1: float("nan")}),

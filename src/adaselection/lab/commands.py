@@ -98,6 +98,7 @@ class Run(Options):
         with RunView(console, 1) as view:
             for done in run_grid(named([spec]), store, show=view.run, instances=self.instances):
                 view.done(done)
+                view.account(done.found())
                 console.print(Text(str(store.path(done.found())), style="dim"), soft_wrap=True)
 
 

@@ -13,10 +13,11 @@ from rich.text import Text
 
 from adaselection import RecordedReport, Report
 from adaselection.lab.grid import Due
+from adaselection.lab.record import Record
 from adaselection.lab.spec import RunSpec
 from adaselection.lab.training import Progress as StepProgress
 from adaselection.lab.training import Show
-from adaselection.lab.wording import measure, seconds
+from adaselection.lab.wording import measure, seconds, share
 
 _BAR = 24
 
@@ -27,9 +28,9 @@ def describe(spec: RunSpec) -> str:
     return f"{spec.task}/{spec.preset} {spec.arm().name}{rate} budget {spec.effective_budget:g} seed {spec.seed}"
 
 
-def bar(share: float, width: int = _BAR) -> Text:
+def bar(part: float, width: int = _BAR) -> Text:
     """A share as a bar of whole and eighth blocks."""
-    eighths = round(min(1.0, max(0.0, share)) * width * 8)
+    eighths = round(min(1.0, max(0.0, part)) * width * 8)
     text = "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
     return Text(text.ljust(width, "·"), style="cyan")
 
@@ -111,6 +112,18 @@ class RunView:
         note = took if run.fresh else "  (had its record)"
         line = Text(f"{describe(run.spec)}: {record.result.metric} {result}{note}")
         self._console.print(line, style=None if run.fresh else "dim", soft_wrap=True)
+
+    def account(self, record: Record) -> None:
+        """Print what a run did and what it cost, once it is over."""
+        counts, phases = record.counts, ("load", "score", "select", "train")
+        work = f"{counts.steps:,} steps, {counts.scored:,} rows scored, {counts.trained:,} trained on"
+        spent = ", ".join(f"{name} {seconds(getattr(record.seconds, name))}" for name in phases)
+        lines = [f"{work}: {share(record.units.used / record.units.full)} of the full run's work", f"seconds: {spent}"]
+        if (gate := record.policy_trace) is not None:
+            opened = f"chosen from {gate['selected']} of {gate['windows']} windows" if gate["windows"] else "first walk"
+            lines.append(f"{opened}, {share(gate['left_out'])} of the rows left out")
+        for line in lines:
+            self._console.print(Text(f"  {line}", style="dim"), soft_wrap=True)
 
     def _view(self) -> Group:
         return Group(self._runs, self._facts)

@@ -130,7 +130,7 @@ def _unknown(study: Study, ours: Sequence[Row], name: str) -> str:
     if diverged := sum(row.diverged for row in ours):
         return f"{name} has no mean to compare: {diverged} of its {sum(row.seeds for row in ours)} runs diverged"
     if not any(row.arm == OPPONENT and row.budget in {our.budget for our in ours} for row in study.rows):
-        return f"{start}: uniform at the same budget was not run"
+        return f"{start}: uniform at the same budget, the arm {OPPONENT}, was not run"
     if all(row.difference is None for row in ours):
         return f"{start}: uniform at the same budget has no usable mean"
     pairs = max(row.difference.n for row in ours if row.difference)

@@ -46,13 +46,16 @@ def short(records: Iterable[Record], budget: float) -> str:
     outcomes = Counter(cell.outcome for cell in found)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     worse = sum(cell.holds is False for cell in found)
-    verdicts = "; ".join(f"{group.task}: {group.verdict.replace('**', '')}" for group in pooled(found))
+    groups = pooled(found)
+    missing = sum(group.missing for group in groups)
+    absent = f" (with fewer than two seeds or none: {missing})" if missing else ""
+    verdicts = "; ".join(f"{group.task}: {group.verdict.replace('**', '')}" for group in groups)
     text = (
-        f"Over all {len(found)} cells of task, data and budget that ran: {counts}. In {worse or 'none'} of them the "
-        "mean is worse than -0.1 points (for an error: -1 %). Judged by that, and by the interval pooled over a "
-        "task's cells, "
-        f"which must be above -0.3 points (-1 %): {verdicts}. Won, lost: the interval leaves out 0; tied: it lies "
-        "within 0.3 points (1 %) of 0; undecided: it is wider; equal: all differences are 0."
+        f"At equal work, over all {len(found)} cells of task, data and budget that ran{absent}: {counts}. In "
+        f"{worse or 'none'} of them the mean is worse than -0.1 points (for an error: -1 %). Judged by that, and by "
+        f"the interval pooled over a task's cells, which must be above -0.3 points (-1 %): {verdicts}. Won, lost: the "
+        "interval leaves out 0; tied: it lies within 0.3 points (1 %) of 0; undecided: it is wider; equal: all "
+        "differences are 0."
     )
     caption = (
         f"Budget {wording.share(budget)} of the full run's forward and backward work. Accuracy in %, for bike and "

@@ -20,6 +20,7 @@ from adaselection.lab.paper.reporting import (
     generic,
     grids,
     headline,
+    reached,
 )
 from adaselection.lab.paper.tabulating import Entry, Table
 from adaselection.lab.record import Record
@@ -67,6 +68,7 @@ def _grid(part: Content, found: dict[str, str]) -> list[str]:
         f"## Preset {part.preset}: what holds, what does not, and why",
         GRIDS[part.preset],
         f"**{headline(part.judged)}**",
+        reached(part),
     ]
     lines += [_judged(entry) for entry in part.judged]
     notes = [f"{section.title}: {section.note}" for section in part.sections if section.note]

@@ -9,7 +9,7 @@ from typing import Any
 from adaselection.lab import wording
 from adaselection.lab.paper import pictures
 from adaselection.lab.paper.assumptions import ASSUMPTIONS
-from adaselection.lab.paper.reporting import READING, Content, answer, content, grids, headline
+from adaselection.lab.paper.reporting import READING, Content, answer, content, grids, headline, reached
 from adaselection.lab.record import Record
 from adaselection.lab.report import environments, readable, template, write_html
 from adaselection.lab.store import Damage, RecordStore
@@ -63,4 +63,5 @@ def render_page(records: Sequence[Record], damages: Sequence[Damage] = ()) -> st
 
 
 def _grid(part: Content) -> dict[str, Any]:
-    return {"id": part.preset, "about": GRIDS[part.preset], "headline": headline(part.judged), "content": part}
+    words = {"headline": headline(part.judged), "reached": reached(part)}
+    return {"id": part.preset, "about": GRIDS[part.preset], "content": part, **words}

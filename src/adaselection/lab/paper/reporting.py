@@ -181,6 +181,25 @@ def headline(judged: Sequence[Judged]) -> str:
     return f"Of the paper's {len(judged)} statements, {'; '.join(words)}."
 
 
+def reached(found: Content) -> str:
+    """Say how far full training comes beside the paper's, and how many runs collapsed: what the verdicts rest on."""
+    scores = [table for table in found.tables if table.title.startswith("Table 4")]
+    full = [
+        f"{task} {entry.published} / {entry.text}"
+        for table in scores
+        for task, entry in zip(table.headers, table.lines[0].entries, strict=True)
+        if entry.n
+    ]
+    if not full:
+        return ""
+    collapsed = sum(record.result.collapsed for record in found.records)
+    return (
+        f"Full training in the paper / here: {'; '.join(full)}. {collapsed:,} of {len(found.records):,} runs "
+        "collapsed. Where the two are far apart, a verdict says what holds for a small network after few epochs, and "
+        "no more."
+    )
+
+
 def progress(task: TaskResults) -> str:
     """Say how much of a task's grid is here."""
     cells = plan.cells()
