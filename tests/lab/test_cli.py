@@ -94,14 +94,20 @@ def test_help_names_every_command(capsys):
 def test_run_writes_one_record_and_says_so_when_it_is_there_already(out, capsys):
     words = ["run", "digits", *SHORT, "--rate", "0.5", "--seed", "3", "--out", str(out)]
     assert main(words) == 0
-    line, path = capsys.readouterr().out.splitlines()
+    line, *account, path = capsys.readouterr().out.splitlines()
     (record,) = RecordStore(out).read_all()[0]
+    counts = record.counts
+    assert account[0].startswith(
+        f"  {counts.steps:,} steps, {counts.scored:,} rows scored, {counts.trained:,} trained on"
+    )
+    assert account[1].startswith("  seconds: load ")
     assert path == str(out / "digits" / f"{record.run_id}.json")
     assert line.startswith("digits/smoke adaselection rate 0.5 budget 1 seed 3: accuracy ")
     assert f" {record.result.value:.2f} %" in line
     assert (record.config.arm, record.config.rate, record.config.seed) == ("adaselection", 0.5, 3)
     assert main(words) == 0
-    again, path_again = capsys.readouterr().out.splitlines()
+    again, *account_again, path_again = capsys.readouterr().out.splitlines()
+    assert account_again == account
     assert again.endswith(" %  (had its record)")
     assert path_again == path
     assert len(RecordStore(out).read_all()[0]) == 1

@@ -11,7 +11,7 @@ from adaselection.lab.judging import pages
 from adaselection.lab.store import RecordStore
 from lab.records_factory import make
 
-NAMES = ["gate.md", "ladder.md", "never_lose.md", "speed.md"]
+NAMES = ["gate.md", "ladder.md", "never_lose.md", "seconds.md", "speed.md"]
 SHUT = {"windows": 9, "selected": 0, "shut": 9, "left_out": 0.0, "predicted_gain": None, "realised_gain": None}
 OPEN = SHUT | {"selected": 6, "shut": 3, "left_out": 0.25, "predicted_gain": 1.3, "realised_gain": 1.2}
 GAIN = {0.0: 0.0, 0.2: 2.5}
@@ -59,7 +59,8 @@ def test_the_pages_say_what_the_committed_records_say(root):
 
 
 def test_every_table_is_whole(tool):
-    for text in pages(study() + study(0.2, shut=False)).values():
+    records = study() + study(0.2, shut=False)
+    for text in pages(records, timed=records).values():
         widths = [row.count("|") for row in text.splitlines() if row.startswith("|")]
         tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
         assert tables
@@ -149,6 +150,17 @@ def test_the_gate_page_has_what_it_expected_and_got():
     assert "Spearman's rank correlation +" in words
 
 
+def test_the_page_of_seconds_judges_every_cell_and_says_which_were_timed():
+    text = pages(study() + study(0.2, shut=False), timed=study())["seconds.md"]
+    summary = line(section(text, "By task"), "| digits |")
+    assert summary[2:4] == ["2 of 4", "4 of 4"]
+    assert summary[-1] == "holds"
+    timed = line(section(text, "digits"), "| plain data | 50 %")
+    other = line(section(text, "digits"), "| 20 % label noise | 50 %")
+    assert (timed[3], other[3]) == ("3", "0")
+    assert other[2] == f"({timed[2].split()[0]})"
+
+
 def test_the_command_writes_once_and_its_check_fails_when_records_change(tool, tmp_path, capsys):
     store, docs = RecordStore(tmp_path / "recorded"), tmp_path / "docs"
     for record in study():
@@ -158,7 +170,7 @@ def test_the_command_writes_once_and_its_check_fails_when_records_change(tool, t
     assert not docs.exists()
     assert tool.main(where) == 0
     assert sorted(path.name for path in docs.iterdir()) == NAMES
-    assert capsys.readouterr().out.count("updated ") == 4
+    assert capsys.readouterr().out.count("updated ") == 5
     assert tool.main([*where, "--check"]) == 0
     assert tool.main(where) == 0
     assert capsys.readouterr().out == ""

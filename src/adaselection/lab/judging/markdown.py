@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from adaselection.lab import wording
+from adaselection.lab.judging.settings import outliers_in_plain
 from adaselection.lab.stats import PairedDifference
 from adaselection.lab.summary import Row, Study
 from adaselection.lab.tables import measured_with
@@ -52,7 +53,8 @@ def difference_unit(study: Study) -> str:
 
 def setting(study: Study) -> str:
     """Return preset aside what a study's data are, in words."""
-    return study.title.partition(" preset")[2].strip(" ,)") or "plain data"
+    plain = "plain data, with outliers" if outliers_in_plain(study.task) else "plain data"
+    return study.title.partition(" preset")[2].strip(" ,)") or plain
 
 
 def measured(study: Study, rows: Sequence[Row]) -> str:

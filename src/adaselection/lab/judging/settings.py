@@ -19,6 +19,7 @@ __all__ = [
     "kind",
     "limits",
     "missing",
+    "outliers_in_plain",
     "required",
     "shares",
 ]
@@ -45,11 +46,15 @@ def limits(study: Study) -> Limits:
     return Limits(-0.1, -0.3) if study.unit == "%" else Limits(-1.0, -1.0)
 
 
+def outliers_in_plain(task: str) -> bool:
+    """Say whether a task's plain data have outliers, so that there is a regime without them."""
+    known = TASKS.get(task)
+    return known is not None and "clean" in known.regimes
+
+
 def kind(study: Study) -> Kind:
     """Say what a study's training data are: clean, noisy (20 to 40 % wrong labels, or outliers), or something else."""
-    known = TASKS.get(study.task)
-    plain_has_outliers = known is not None and "clean" in known.regimes
-    if study.regime == "outliers" or (study.regime == "plain" and plain_has_outliers):
+    if study.regime == "outliers" or (study.regime == "plain" and outliers_in_plain(study.task)):
         return "noisy"
     if study.regime == "plain" and study.label_noise:
         return "noisy" if _NOISE[0] <= study.label_noise <= _NOISE[1] else "other"
