@@ -169,7 +169,6 @@ class BufferKeeper:
 
     def __init__(self) -> None:
         self._kept: list[tuple[nn.Module, str, Tensor]] = []
-        self._written: list[Tensor] = []
         self._copies: list[Tensor] = []
 
     def save(self, modules: Iterable[nn.Module]) -> None:
@@ -180,11 +179,11 @@ class BufferKeeper:
             for name, buffer in module._buffers.items()
             if buffer is not None
         ]
-        self._written = [buffer.data for _, _, buffer in self._kept if not _is_expanded(buffer)]
-        if [_form(copied) for copied in self._copies] != [_form(buffer) for buffer in self._written]:
-            self._copies = [torch.empty_like(buffer) for buffer in self._written]
+        values = self._values()
+        if list(map(_form, self._copies)) != list(map(_form, values)):
+            self._copies = [torch.empty_like(value) for value in values]
         if self._copies:
-            torch._foreach_copy_(self._copies, self._written)
+            torch._foreach_copy_(self._copies, values)
 
     def restore(self) -> None:
         """Put every buffer back: the same tensor with the same values.
@@ -196,8 +195,12 @@ class BufferKeeper:
             if module._buffers.get(name) is not buffer:
                 module._buffers[name] = buffer
         if self._copies:
-            torch._foreach_copy_(self._written, self._copies)
-        self._kept, self._written = [], []
+            torch._foreach_copy_(self._values(), self._copies)
+        self._kept = []
+
+    def _values(self) -> list[Tensor]:
+        """The data that each buffer has now; those whose places are one number cannot be written."""
+        return [buffer.data for _, _, buffer in self._kept if not _is_expanded(buffer)]
 
 
 def _form(tensor: Tensor) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ class Restless(nn.Module):
         self.cumulative = nn.BatchNorm1d(4, momentum=None)
         self.register_buffer("calls", torch.zeros(1))
         self.register_buffer("sneaky", torch.zeros(3))
+        self.register_buffer("swapped", torch.zeros(3))
         self.register_buffer("replaced", torch.zeros(2), persistent=False)
         self.register_buffer("wide", torch.zeros(1).expand(5))
         self.register_buffer("missing", None)
@@ -32,6 +33,7 @@ class Restless(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
         self.sneaky.data.add_(1)
+        self.swapped.data = self.swapped.data + 1
         self.replaced = self.replaced + 1
         self.missing = None
         x = self.cumulative(self.frozen(x)) + random.random() * torch.rand(1)
