@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from adaselection import checks, distributed
 from adaselection.base import Policy
@@ -207,7 +207,11 @@ class RecordedLoader:
     def report(self) -> RecordedReport:
         """What the loader did so far, what it cost, and what its gate expected and got."""
         passes = self._passes
-        walk, fixed = len(passes.walks), isinstance(self.plain.sampler, SequentialSampler)
+        batches = self.plain.batch_sampler
+        fixed = type(batches) is BatchSampler and isinstance(
+            batches.sampler, SequentialSampler
+        )  # none of the user's own
+        walk = len(passes.walks)
         return RecordedReport.of(self.meter, self.policy, passes.chooser.tally, passes.planned, walk, fixed)
 
     def state_dict(self) -> dict[str, Any]:

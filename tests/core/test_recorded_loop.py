@@ -291,6 +291,21 @@ def test_the_first_loss_that_was_not_finite_is_named() -> None:
     assert said.value.__notes__ == ["The first such loss since the last window was that of instance 2."]
 
 
+class OwnBatches:
+    """A batch sampler that is none of torch's."""
+
+    batch_size = 4
+
+    def __init__(self, batches: BatchSampler) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
 def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate() -> None:
     loader = recorded(40, 4, AdaSelection(rate=0.5))
     passes(loader, 6, lambda number, step: 1.0 + number % 7)
@@ -301,6 +316,10 @@ def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate(
     passes(mixed, 6, lambda number, step: 1.0 + number % 7)
     assert "trained as the plain loader would" in str(mixed.report())
     assert "order" not in str(mixed.report())
+    batches = BatchSampler(RandomSampler(range(40)), 4, drop_last=False)
+    own = recorded(40, 4, AdaSelection(rate=0.5), batch_sampler=OwnBatches(batches))
+    passes(own, 6, lambda number, step: 1.0 + number % 7)
+    assert "order" not in str(own.report())  # torch gives such a loader a sequential sampler, which it does not use
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
