@@ -21,6 +21,11 @@ class InFlight(deque[Drawn]):
 
     most = 0
 
+    def clear(self) -> None:
+        """Forget all of them, and how many waited."""
+        super().clear()
+        self.most = 0
+
     def oldest(self) -> Drawn:
         """The batch whose losses come now.
 

@@ -76,7 +76,6 @@ class Recorder:
         """
         back = list(self.waiting)
         self.waiting.clear()
-        self.waiting.most = 0
         if back and self._over:
             raise AdaSelectionError(forgotten(f"the losses of {count(len(back))} of the last pass never came"))
         self.meter.count(trained=-sum(len(drawn.ids) for drawn in back), steps=-len(back))
@@ -224,7 +223,6 @@ class Recorder:
         vars(self.meter).update(vars(parsed["meter"]))
         vars(self).update(parsed | {"meter": self.meter})
         self.waiting.clear()
-        self.waiting.most = 0
         self._over, self._bad = False, None
 
 
