@@ -5,20 +5,28 @@ writes nothing and fails where a page is not what the records give. A test holds
 """
 
 import sys
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from adaselection.lab.judging import pages
+from adaselection.lab.record import Record
 from adaselection.lab.written import Written, read
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHERS = frozenset({"peers.md", "scoring.md"})  # of tools/peers.py and tools/readme.py
-TIMED, _ = read(ROOT / "results" / "timed")
+TIMED = ROOT / "results" / "timed"
+
+
+def texts(records: Sequence[Record]) -> dict[str, str]:
+    """Every page, with the runs that were made for their seconds."""
+    return pages(records, timed=read(TIMED)[0])
+
+
 PAGES = Written(
     "python tools/results.py",
     ROOT / "results" / "recorded",
     ROOT / "docs" / "results",
-    partial(pages, timed=TIMED),
+    texts,
     "*.md",
     others=OTHERS,
 )
