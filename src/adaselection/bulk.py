@@ -15,10 +15,14 @@ def as_tensor(numbers: array[int]) -> Tensor:
 
 def stamps_of(runs: list[list[int]]) -> int | Tensor:
     """The pass of each loss, or of all of them."""
-    passes, counts = torch.tensor(runs).T
-    return runs[0][0] if runs[0][0] == runs[-1][0] else passes.repeat_interleave(counts)
+    if runs[0][0] == runs[-1][0]:
+        return runs[0][0]
+    return torch.cat([torch.full((count,), number) for number, count in runs])
 
 
 def joined(values: list[Tensor]) -> Tensor:
     """One tensor of several, where the last one is."""
-    return torch.cat([value.to(values[-1].device) for value in values]) if values else torch.empty(0)
+    if not values:
+        return torch.empty(0)
+    last = values[-1].device
+    return torch.cat([value if value.device == last else value.to(last) for value in values])

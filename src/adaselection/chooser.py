@@ -82,7 +82,7 @@ class Chooser:
         if not fewest:
             return self._whole(window)
         self.tally.windows += 1
-        if not self.policy.opens(signals if seen == rows else _at(signals, known), reduce=agreement.reduction()):
+        if not self.policy.opens(signals if seen == rows else signals.at(known), reduce=agreement.reduction()):
             self.tally.shut += 1
             return self._whole(window)
         unseen = math.ceil((1 - share) * rows - 1e-6)
@@ -111,7 +111,7 @@ class Chooser:
         if must.shape[0] or not all_known:
             free = torch.ones_like(_known(signals)).index_fill_(0, must, False)
             others = (free & _known(signals)).nonzero().flatten()
-            signals = _at(signals, others)
+            signals = signals.at(others)
         k = min(places - must.shape[0], signals.losses.shape[0])
         found = self.policy.choose(signals, k, reduce=agreement.reduction())
         rows = found.indices if others is None else torch.cat((must, others[found.indices]))
@@ -209,21 +209,3 @@ def _waits(signals: Signals) -> Tensor:
     """Passes that each instance waited; longest without a record."""
     assert signals.ages is not None  # a record says so
     return torch.where(_known(signals), signals.ages, torch.finfo(torch.float32).max)
-
-
-def _at(signals: Signals, rows: Tensor) -> Signals:
-    """Signals of some rows of a window."""
-
-    def part(value: Tensor | None) -> Tensor | None:
-        return None if value is None else value[rows]
-
-    return Signals(
-        losses=signals.losses[rows],
-        grad_norms=part(signals.grad_norms),
-        kind=signals.kind,
-        averages=part(signals.averages),
-        ages=part(signals.ages),
-        visits=part(signals.visits),
-        irreducible=part(signals.irreducible),
-        columns={name: value[rows] for name, value in signals.columns.items()},
-    )

@@ -51,6 +51,17 @@ class Rows:
         extra = {name: value[which] for name, value in self.extra.items()}
         return Rows(self.losses[which], self.averages[which], self.stamps[which], self.visits[which], extra)
 
+    def where(self, some: Bool[Tensor, " b"], others: Rows) -> Rows:
+        """These rows where it says so, and others elsewhere; the others may have more columns."""
+        extra = {name: torch.where(some, value, others.extra[name]) for name, value in self.extra.items()}
+        return Rows(
+            torch.where(some, self.losses, others.losses),
+            torch.where(some, self.averages, others.averages),
+            torch.where(some, self.stamps, others.stamps),
+            torch.where(some, self.visits, others.visits),
+            extra,
+        )
+
 
 class Columns:
     """The store itself, by place. A place that was never written is all zeros: 0 visits.
@@ -135,19 +146,19 @@ class Columns:
 
 
 def _packed(rows: Rows) -> Int[Tensor, " b"]:
-    losses, averages = (fitted(value, torch.bfloat16).view(torch.int16) for value in (rows.losses, rows.averages))
-    words = (losses, averages, rows.stamps.to(torch.int16), rows.visits.to(torch.int16))
-    return torch.stack(words, dim=1).view(torch.int64).flatten()
+    real = fitted(torch.stack((rows.losses, rows.averages), dim=1), torch.bfloat16).view(torch.int16)
+    whole = torch.stack((rows.stamps, rows.visits), dim=1).to(torch.int16)
+    return torch.cat((real, whole), dim=1).view(torch.int64).flatten()
 
 
 def _unpacked(packed: Int[Tensor, " b"], extra: Mapping[str, Tensor]) -> Rows:
     words = packed.view(torch.int16).view(-1, 4)
-    real = words[:, :2].contiguous().view(torch.bfloat16).to(torch.float32)
-    whole = words[:, 2:].to(torch.int64) & MOST
-    return Rows(real[:, 0], real[:, 1], whole[:, 0], whole[:, 1], extra)
+    losses, averages = words[:, :2].contiguous().view(torch.bfloat16).to(torch.float32).unbind(1)
+    stamps, visits = (words[:, 2:].to(torch.int64) & MOST).unbind(1)
+    return Rows(losses, averages, stamps, visits, extra)
 
 
-def fitted(values: Shaped[Tensor, " b"], dtype: torch.dtype) -> Shaped[Tensor, " b"]:
+def fitted(values: Shaped[Tensor, " *b"], dtype: torch.dtype) -> Shaped[Tensor, " *b"]:
     """The values in a type that may be narrower: what is finite stays finite, at the nearest number there is."""
     if dtype == torch.bool or values.dtype == dtype:
         return values.to(dtype)

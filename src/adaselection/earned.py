@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -109,14 +110,15 @@ class Earned:
         averages, losses = _averages(signals), signals.losses.double()
         classes = F.two_classes(averages)
         lower = averages[averages <= classes.threshold].double().mean()
-        split, level = torch.stack(list(classes)), torch.stack([lower, losses.mean(), _variance_gain(losses)])
+        level = torch.stack([*classes, lower, losses.mean(), losses.square().mean(), losses.amin()])
         gathered = (self._sums, self._found, self._progress)
-        found = torch.cat((split, level, *(part.to(split.device) for part in gathered)))
+        found = torch.cat((level, *(part.to(level.device) for part in gathered)))
         if reduce is not None:
             found = reduce(found)
-        threshold, apart, share, lower_mean, mean, tau, *rest = found.tolist()
+        threshold, apart, share, lower_mean, mean, square, low, *rest = found.tolist()
+        tau = math.sqrt(square) / mean if low >= 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
         (chosen, draws, total, rows), (visits, before, after) = rest[-7:-3], rest[-3:]
-        sums = Movement(*torch.tensor(rest[:-7], dtype=torch.float64))
+        sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         now = self._now
         if not now["judged"]:
@@ -175,15 +177,18 @@ class Earned:
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
         """Gather evidence from losses that training has just seen."""
         known = losses.isfinite() if before.valid is None else before.valid & losses.isfinite()
-        if not bool(known.any()):
+        seen = int(known.sum())
+        if not seen:
             return
-        new, old = losses[known].double(), before.losses[known].double()
-        self._progress += torch.stack([torch.ones_like(new).sum(), old.sum(), new.sum()]).cpu()
-        now, threshold = self._now, torch.tensor(self._now["threshold"], dtype=torch.float64, device=losses.device)
+        if seen < known.shape[0]:
+            before, losses = before.at(known), losses[known]
+        new, old, now = losses.double(), before.losses.double(), self._now
+        self._progress += torch.stack((torch.ones_like(new), old, new)).sum(1).cpu()
         if not now["judged"]:
             return
-        ages = before.ages[known].double() if before.ages is not None else torch.ones_like(new)
-        upper = _averages(before)[known].double() > threshold
+        threshold = torch.tensor(now["threshold"], dtype=torch.float64, device=losses.device)
+        ages = torch.ones_like(new) if before.ages is None else before.ages.double()
+        upper = _averages(before).double() > threshold
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
             self._worth.see((new <= threshold).double(), torch.where(upper, self._audit, 1.0))
@@ -196,10 +201,10 @@ class Earned:
         ones = torch.ones_like(new)
         if self._now["open"] == _HARD:
             self._worth.see(new, often * self._rate)
-            parts = (new, ones, new / often, 1 / often)
+            counts = torch.stack((ones, 1 / often))  # of what ``hard`` would draw, and of all
         else:
-            parts = (new * often, often, new, ones)
-        self._found += torch.stack([part.sum() for part in parts]).cpu()
+            counts = torch.stack((often, ones))
+        self._found += (counts @ torch.stack((new, ones)).T).flatten().cpu()
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""
@@ -234,11 +239,6 @@ class Earned:
         self._found = state["found"].clone()
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
         self._worth.load_state_dict(state["worth"])
-
-
-def _variance_gain(losses: Float[Tensor, " b"]) -> Float[Tensor, ""]:
-    """Variance reduction of drawing in proportion to the losses; 1 where one is negative."""
-    return torch.where((losses < 0).any(), 1.0, F.variance_gain(losses))
 
 
 def _averages(signals: Signals) -> Tensor:

@@ -95,8 +95,11 @@ class Recorder:
             norms = bound_norms(len(drawn.ids), **more)
             self._columns.setdefault("grad_norms", []).append(norms)
         self.waiting.popleft()
-        self._numbers.extend(drawn.ids)
-        self._runs.append([self.now, len(drawn.ids)])
+        self._numbers.extend(array("q", drawn.ids))  # far faster than one by one
+        if self._runs and self._runs[-1][0] == self.now:
+            self._runs[-1][1] += len(drawn.ids)
+        else:
+            self._runs.append([self.now, len(drawn.ids)])
         self._losses.append(losses.detach())
         return reduced
 
@@ -135,10 +138,12 @@ class Recorder:
         if not self._compares:
             self.records.update(self._to_ids(numbers), losses, now=stamps, **columns)
             return
-        before = self.read(numbers, stamps)
-        for info in self.policy.updates:
-            columns |= info(before, losses)
-        self.records.update(self._to_ids(numbers), losses, now=stamps, **columns)
+        updates = self.policy.updates
+        if updates:
+            before = self.read(numbers, stamps)
+            for info in updates:
+                columns |= info(before, losses)
+        before = self.records.exchange(self._to_ids(numbers), losses, now=stamps, **columns)
         self.policy.observe(before, losses)
 
     def check(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -91,28 +92,40 @@ class RecordedLosses(Kept):
             ArgumentError: unknown ids or columns, or a pass that went back. Nothing is recorded then.
             LossShapeError: not one number per id.
         """
+        self.exchange(ids, losses, now=now, **columns)
+
+    def exchange(self, ids: Tensor, losses: Tensor, *, now: int | Tensor, **columns: Tensor) -> Signals:
+        """Record what training saw, as `update` does, and return what `read` said of the same rows before it."""
         places = self._slots.find(id_vector(ids), self.device)
         size = places.shape[0]
         now = self._check_pass(now, size)
         new = self._losses(losses, size)
         given = {name: self._column(name, value, size) for name, value in columns.items()}
-        finite = torch.stack([value.isfinite() for value in (new, *given.values())]).all(0)
-        ordered, last, visits = last_rows(places, finite)
-        old, new = self._columns.take(ordered), new[last]
-        some, fresh = visits > 0, old.visits == 0
-        mixed = torch.where(fresh, new, self._momentum * old.averages + (1 - self._momentum) * new)
-        extra = {name: fitted(value, self._columns.dtypes[name])[last] for name, value in given.items()}
-        rows = Rows(
-            torch.where(some, new, old.losses),
-            torch.where(some, mixed, old.averages),
-            torch.where(some, (now[last] if isinstance(now, Tensor) else now) & MOST, old.stamps),
-            (old.visits + visits).clamp_max(MOST),
-            {name: torch.where(some, value, old.extra[name]) for name, value in extra.items()},
-        )
-        self._columns.put(ordered, rows)
-        self._seen = self._seen + (some & fresh & differs(ordered)).sum()
-        self._nonfinite = self._nonfinite + (~finite).sum()
+        finite = new.isfinite()
+        for value in given.values():
+            finite = finite & value.isfinite()
+        stamps = now & MOST if isinstance(now, Tensor) else torch.full_like(places, now & MOST)
+        extra = {name: fitted(value, self._columns.dtypes[name]) for name, value in given.items()}
+        before, rows = self._columns.take(places), Rows(new, new, stamps, torch.ones_like(places), extra)
+        if _each_once(places, finite):
+            self._columns.put(places, self._mixed(before, rows))
+            fresh = before.visits == 0
+        else:
+            ordered, last, visits = last_rows(places, finite)
+            old, some = self._columns.take(ordered), visits > 0
+            rows = self._mixed(old, replace(rows.at(last), visits=visits))
+            self._columns.put(ordered, rows.where(some, old))
+            fresh = some & (old.visits == 0) & differs(ordered)
+            self._nonfinite = self._nonfinite + (~finite).sum()
+        self._seen = self._seen + fresh.sum()
         self._note(places, finite, now)
+        return _signals(before, now)
+
+    def _mixed(self, old: Rows, new: Rows) -> Rows:
+        """What the record holds after some visits of a loss and a number each."""
+        averages = self._momentum * old.averages + (1 - self._momentum) * new.losses
+        averages = torch.where(old.visits == 0, new.losses, averages)
+        return replace(new, averages=averages, visits=(old.visits + new.visits).clamp_max(MOST))
 
     def fill(self, name: str, ids: Tensor, values: Tensor) -> None:
         """Set a further column that training does not change, such as ``irreducible``; this is no visit.
@@ -152,19 +165,7 @@ class RecordedLosses(Kept):
         """
         places = self._slots.find(id_vector(ids), self.device)
         now = self._check_pass(now, places.shape[0])
-        rows = self._columns.take(places)
-        real = torch.float32
-        columns = {name: value.to(real) if value.is_floating_point() else value for name, value in rows.extra.items()}
-        return Signals(
-            losses=rows.losses,
-            averages=rows.averages,
-            ages=((now - rows.stamps) & MOST).to(real),
-            visits=rows.visits,
-            valid=rows.visits > 0,
-            columns=columns,
-            grad_norms=columns.get("grad_norms"),
-            irreducible=columns.get("irreducible"),
-        )
+        return _signals(self._columns.take(places), now)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on bit for bit: tensors, numbers and strings, loadable with ``weights_only=True``.
@@ -188,6 +189,8 @@ class RecordedLosses(Kept):
         if values.shape[0] != size:
             raise LossShapeError(f"there are {size} ids and {values.shape[0]} losses; give one of each per row.")
         values = values.to(self.device)
+        if values.dtype == torch.float32:
+            return values
         return torch.where(values.isfinite(), fitted(values, torch.float32), values.to(torch.float32))
 
 
@@ -201,6 +204,27 @@ def _place(device: torch.device | str) -> torch.device:
         return torch.device(device)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ArgumentError(f"device={device!r:.80} names no device: {error}".splitlines()[0]) from error
+
+
+def _signals(rows: Rows, now: int | Tensor) -> Signals:
+    """What records say in a pass, or in that of each row."""
+    real = torch.float32
+    columns = {name: value.to(real) if value.is_floating_point() else value for name, value in rows.extra.items()}
+    return Signals(
+        losses=rows.losses,
+        averages=rows.averages,
+        ages=((now - rows.stamps) & MOST).to(real),
+        visits=rows.visits,
+        valid=rows.visits > 0,
+        columns=columns,
+        grad_norms=columns.get("grad_norms"),
+        irreducible=columns.get("irreducible"),
+    )
+
+
+def _each_once(places: Int[Tensor, " b"], counted: Bool[Tensor, " b"]) -> bool:
+    """Whether every row counts and no place stands twice; only asked where looking costs no waiting."""
+    return places.device.type == "cpu" and bool(counted.all()) and bool(differs(places.sort().values).all())
 
 
 def last_rows(

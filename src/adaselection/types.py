@@ -58,6 +58,26 @@ class Signals:
         """Signals of a batch of ``size`` rows for a policy that needs none: every loss is 0."""
         return cls(losses=torch.zeros(size, device=device))
 
+    def at(self, rows: Tensor) -> Signals:
+        """Signals of some rows: their numbers, shape ``[k]``, or True for each, shape ``[b]``."""
+
+        def part(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value[rows]
+
+        return Signals(
+            losses=self.losses[rows],
+            grad_norms=part(self.grad_norms),
+            kind=self.kind,
+            noise=part(self.noise),
+            valid=part(self.valid),
+            scale=self.scale,
+            averages=part(self.averages),
+            ages=part(self.ages),
+            visits=part(self.visits),
+            irreducible=part(self.irreducible),
+            columns={name: value[rows] for name, value in self.columns.items()},
+        )
+
 
 Method = Callable[[Signals], Float[Tensor, " b"]]
 """A candidate subsampling rule g_m (eq. 2): one raw score per row, larger is more wanted."""

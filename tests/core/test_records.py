@@ -78,7 +78,8 @@ def test_any_updates_read_as_the_slow_record_does(
     for rows, passes in updates:
         now += passes
         ids, losses = [one for one, _ in rows], [loss for _, loss in rows]
-        record.update(at(*ids), some(*losses), now=now)
+        before = record.exchange(at(*ids), some(*losses), now=now)
+        assert told(before) == [slow.read(one, now) for one in ids]
         slow.update(ids, losses, now)
         assert told(record.read(torch.arange(7), now=now + 3)) == [slow.read(one, now + 3) for one in range(7)]
     assert record.unseen == 7 - len(slow.rows)
@@ -96,6 +97,18 @@ def test_large_updates_read_as_the_slow_record_does() -> None:
     window = [chance.randrange(5000) for _ in range(3000)]
     assert told(record.read(at(*window), now=9)) == [slow.read(one, 9) for one in window]
     assert 0 < record.unseen == 5000 - len(slow.rows)
+
+
+def test_ids_that_all_differ_read_as_the_slow_record_does() -> None:
+    chance = random.Random(4)
+    record, slow, ids = RecordedLosses(3000), Slow(), list(range(3000))
+    for now in (1, 2, 9):
+        chance.shuffle(ids)
+        losses = [chance.expovariate(1) for _ in ids[:2500]]
+        assert told(record.exchange(at(*ids[:2500]), some(*losses), now=now)) == [slow.read(i, now) for i in ids[:2500]]
+        slow.update(ids[:2500], losses, now)
+    assert told(record.read(torch.arange(3000), now=9)) == [slow.read(one, 9) for one in range(3000)]
+    assert record.unseen == 3000 - len(slow.rows)
 
 
 def test_of_an_id_named_twice_the_last_finite_row_counts_and_each_is_a_visit() -> None:

@@ -103,6 +103,17 @@ def test_a_shut_gate_that_is_not_equal_to_uniform_stands_out():
     assert "**though the gate never opened**" in text
 
 
+def test_what_full_training_under_wrong_labels_gains_counts_with_the_others():
+    whole = [
+        make("digits", arm, seed, value=value + seed / 10, budget=1.0, config={"label_noise": 0.2})
+        for seed in range(3)
+        for arm, value in (("recorded", 98.0), ("uniform_budget", 90.0))
+    ]
+    gains = line(section(pages([*study(0.2, shut=False), *whole])["speed.md"], "Label noise and outliers"), "| digits")
+    assert gains[6].startswith("+3.00 [")  # over the full run, which is better than uniform here
+    assert gains[8] == "at 3 of 3 budgets"
+
+
 def test_speed_is_in_seconds_only_where_they_count():
     text = pages(study(0.2, shut=False))["speed.md"]
     cells = line(section(text, "Digits (cpu preset, 20 % label noise)"), "| `recorded` |")
@@ -114,8 +125,8 @@ def test_speed_is_in_seconds_only_where_they_count():
     assert (cells[5], cells[8]) == ("\u2013", "units")
     gains = line(section(crowd, "Label noise and outliers"), "| digits")
     assert gains[2].startswith("+2.52 [")
-    assert gains[3] == "missing"
-    assert gains[7] == "at 2 of 2 budgets"
+    assert gains[3] == gains[6] == "missing"
+    assert gains[8] == "at 2 of 2 budgets"
 
 
 def test_what_does_not_arrive_stays_in_the_table():

@@ -86,6 +86,8 @@ def trusted(
 class Movement(NamedTuple):
     """Sums over the visits of instances of the upper class, from which `persistence` and `learnt_from_others` follow.
 
+    Plain numbers do as well as scalars.
+
     Attributes:
         visits: how many.
         stayed: of these, visits at which the loss was above the threshold again.
@@ -122,11 +124,13 @@ def movement(
         gaps: time since the visit before, in walks over the data, shape ``[b]``.
         threshold: of the classes, a scalar.
     """
-    gap, new = gaps[upper].double(), now[upper].double()
-    change = new - before[upper].double()
-    one = torch.ones_like(new)
-    sums = (one, (new > threshold).double(), gap, change, gap * gap, gap * change, new, change * change)
-    return Movement(*(value.sum() for value in sums))
+    new = now.double()
+    rows = torch.stack((torch.ones_like(new), (new > threshold).double(), gaps.double(), new - before.double(), new))
+    rows = torch.where(upper, rows, 0.0)
+    products = rows @ rows.T  # the sum of every product of two
+    wanted = torch.cat((products[0], products[2, 2:4], products[3, 3:4]))
+    visits, stayed, gap, change, losses, gap_gap, gap_change, change_change = wanted.unbind()
+    return Movement(visits, stayed, gap, change, gap_gap, gap_change, losses, change_change)
 
 
 def persistence(sums: Movement) -> float:
@@ -152,19 +156,19 @@ def learnt_error(sums: Movement) -> float:
     if found is None:
         return math.nan
     slope, level, spread = found
-    count = float(sums.visits)
-    varied = float(sums.change_change - sums.change * sums.change / count) - slope * slope * spread
+    count, change = float(sums.visits), float(sums.change)
+    varied = float(sums.change_change) - change * change / count - slope * slope * spread
     return math.sqrt(max(0.0, varied) / (count - 2) / spread) / level
 
 
 def _line(sums: Movement) -> tuple[float, float, float] | None:
     """Slope of the change on the gap, mean loss, and spread of the gaps; None where there is no slope."""
-    count = float(sums.visits)
+    count, _, gap, change, gap_gap, gap_change, losses, _ = map(float, sums)
     if count < 3:
         return None
-    spread = float(sums.gap_gap - sums.gap * sums.gap / count)
-    together = float(sums.gap_change - sums.gap * sums.change / count)
-    level = float(sums.losses) / count
-    if spread <= 1e-9 * max(1.0, float(sums.gap_gap)) or level <= 0:
+    spread = gap_gap - gap * gap / count
+    together = gap_change - gap * change / count
+    level = losses / count
+    if spread <= 1e-9 * max(1.0, gap_gap) or level <= 0:
         return None
     return together / spread, level, spread

@@ -17,6 +17,7 @@ from adaselection.lab.summary import OPPONENT, Row, Study
 __all__ = ["Arrival", "arrivals", "meets", "page"]
 
 FULL, UNIFORM, NOISY, POINTS = 1.5, 1.25, 1.5, 2.0
+_WHOLE = (*BUDGETS, 1.0)  # at the last, uniform is full training
 _INTRO = f"""\
 What each arm needs to reach what full training reaches. Target: the mean of the full run minus one standard error \
 (plus, for an error). Each budget is a set of runs with a schedule of its own; between two budgets mean score and \
@@ -30,7 +31,8 @@ arm does not arrive, an end "∞" one in which uniform does not.
 Asked of `{CHALLENGER}`: {FULL:g}x against full training on every clean task, {UNIFORM:g}x against uniform on half \
 of them, and under 20 to 40 % label noise {POINTS:g} points more than uniform at the same budget, or {NOISY:g}x \
 against it (outliers take the place of label noise where targets are numbers, and there only the {NOISY:g}x can be \
-asked)."""
+asked). Under wrong labels uniform gets worse beyond some budget, and that is a part of what is gained at 100 %: \
+[the ladder](ladder.md) has the scores."""
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,15 @@ def _clean(rows: Sequence[tuple[Study, Arrival]]) -> str:
 def _noisy(rows: Sequence[tuple[Study, Arrival]]) -> str:
     if not rows:
         return f"No ladder of `{CHALLENGER}` with a full run yet."
-    headers = ("task", "rate", *(f"gain at budget {wording.share(b)}" for b in BUDGETS), "uniform / arm [95 % CI]",
+    headers = ("task", "rate", *(f"gain at budget {wording.share(b)}" for b in _WHOLE), "uniform / arm [95 % CI]",
                f"{POINTS:g} points", f"{NOISY:g}x", "in", "seeds")  # fmt: skip
     lines = []
     for study, arrival in rows:
         found = {row.budget: compare(study, row, rival_of(study, row)).difference for row in arrival.climb.rows}
-        gains = [found[budget].mean for budget in BUDGETS if budget in found]
+        gains = [found[budget].mean for budget in _WHOLE if budget in found]
         enough = sum(gain is not None and gain >= POINTS for gain in gains)
         at = f"at {enough} of {wording.plural(len(gains), 'budget')}" if study.unit == "%" else wording.DASH
-        each = [md.difference(found[b]) if b in found else md.MISSING for b in BUDGETS]
+        each = [md.difference(found[b]) if b in found else md.MISSING for b in _WHOLE]
         lines.append((study.title, wording.rate(arrival.climb.rate), *each, _ratio(arrival.against_uniform), at,
                       _verdict(arrival.against_uniform, NOISY), _kind(arrival), str(arrival.n)))  # fmt: skip
     return md.table(headers, lines)
