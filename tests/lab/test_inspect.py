@@ -236,6 +236,7 @@ def test_inspect_prints_tables_and_writes_a_page_that_needs_nothing_else(width, 
         "Never selected",
         "Suspected mislabelled",
         "precision",
+        "last: the last of them. visits: how often it was trained on; age: passes since then.",
     ):
         assert part in " ".join(text.split())
     html = page.read_text(encoding="utf-8")
@@ -275,7 +276,7 @@ def test_every_value_is_escaped(run):
     assert "<b>&" not in html
     assert "&lt;b&gt;&amp;" in html
     assert html == render_inspection(replace(inspection, title="<b>&", lines=("<i>",)))
-    assert len(list(terminal_tables(inspection))) == 4
+    assert len(list(terminal_tables(inspection))) == 5  # the diagnosis, three lists, and what the columns are
 
 
 def test_without_data_there_are_tables_and_no_pictures(run, tmp_path):

@@ -22,6 +22,12 @@ from adaselection.lab.tasks import LoadOptions, get_task
 
 __all__ = ["Inspect", "find_record", "render_inspection", "terminal_tables", "training_rows"]
 
+_LEGEND = (
+    "label: trained on; right: the right one, where that is known and another. loss: moving average of the row's own "
+    "losses; last: the last of them. visits: how often it was trained on; age: passes since then. suspicion: "
+    "probability of the upper of two groups of losses, which wrong labels make; a dash where there are no two."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect:
@@ -125,7 +131,7 @@ def training_rows(record: Record, instances: Instances, data_dir: Path | None = 
 
 
 def terminal_tables(inspection: Inspection) -> Iterator[Group]:
-    """The diagnosis and each list: a title, what there is to say about it, and a table."""
+    """The diagnosis and each list: a title, what there is to say about it, and a table; and what the columns are."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -147,6 +153,7 @@ def terminal_tables(inspection: Inspection) -> Iterator[Group]:
         yield part(
             listing.title, listing.note, rows, "row", "label", "right", "loss", "last", "visits", "age", "suspicion"
         )
+    yield Group(Text(_LEGEND))
 
 
 def render_inspection(inspection: Inspection) -> str:
