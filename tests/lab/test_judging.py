@@ -590,6 +590,17 @@ def test_uniform_stops_where_more_seconds_would_harm_it():
     assert seconds.clocked(cell, (2.0,), 2.0).cell.differences == cell.differences
 
 
+def test_a_cell_bears_the_ratio_up_to_which_it_holds():
+    # full training is 4 points better at twice the budget: 4 * log2(ratio), and 0.4 + 0.1 may be lost
+    found = study(runs("uniform_budget", BASE), runs("full", moved(BASE, 4.0)), runs("recorded", moved(BASE, 0.4)))
+    (cell,) = never_lose.cells([found])
+    assert seconds.bears(cell) == pytest.approx(math.floor(100 * 2 ** (0.5 / 4)) / 100)
+    worse = study(runs("uniform_budget", BASE), runs("full", moved(BASE, 4.0)), runs("recorded", moved(BASE, -0.2)))
+    assert seconds.bears(never_lose.cells([worse])[0]) is None
+    better = study(runs("uniform_budget", BASE), runs("full", moved(BASE, 4.0)), runs("recorded", moved(BASE, 9.0)))
+    assert seconds.bears(never_lose.cells([better])[0]) == 1.5
+
+
 def test_the_page_of_seconds_says_what_was_timed_and_what_was_not():
     parts = [
         record
@@ -600,6 +611,6 @@ def test_the_page_of_seconds_says_what_was_timed_and_what_was_not():
     timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 12.0)])
     text = seconds.page(summarise(parts), timed)
     assert "| digits | 1.18 to 1.18 | 1 of 2 | 0 of 2 |" in text
-    assert "| plain data | 30 % | (1.18) | 0 | 0.00 [0.00, 0.00] | \u22120.33" in text
-    assert "| plain data | 50 % | 1.18 (1.17 to 1.19) | 3 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "| plain data | 30 % | (1.18) | 0 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "| plain data | 50 % | 1.18 (1.17 to 1.19) | 3 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
     assert "had the machine to itself yet" in seconds.page(summarise(parts), [])

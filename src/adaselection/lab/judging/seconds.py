@@ -15,7 +15,7 @@ from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET, limits
 from adaselection.lab.summary import OPPONENT, Study
 
-__all__ = ["Clocked", "at_budget", "clocked", "page", "ratios"]
+__all__ = ["Clocked", "at_budget", "bears", "clocked", "page", "ratios"]
 
 _INTRO = """\
 Equal work is not equal seconds: choosing takes time. For this page both arms ran again, in turns, one run at a time \
@@ -26,13 +26,14 @@ budgets, on a logarithmic axis, full training being budget 1. Where more seconds
 its own budget. The differences are over all seeds of [never lose](never_lose.md), which has them at equal work, and \
 so are the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a \
 task if also the pooled 95 % interval lies above -0.3 points (-1 %). A cell that was not timed takes the largest ratio \
-of its task.
+of its task. *Bears*: the largest ratio, in steps of a hundredth, up to which the cell would hold.
 
 Judging a walk takes some milliseconds however few its steps are, and a recorded step some tens of microseconds more \
 than a plain one. With networks whose step takes less than a millisecond, as those of digits, bike and regression, \
 that is a tenth to a half of the time, and what uniform makes of it early in training is more than the gate can win \
 there: where the gate stays shut the batches are uniform's, and the time of judging is lost. On mnist and cifar10, \
 whose steps take 20 ms and more, it is below what can be measured."""
+_MOST = 1.5  # ratio; a cell that bears it is not asked for more
 _NONE = "No run of both arms had the machine to itself yet."
 
 Ladder = Mapping[float, float]
@@ -103,6 +104,14 @@ def clocked(cell: Compared, own: tuple[float, ...], ratio: float) -> Clocked:
     return Clocked(cell, own, ratio, Compared(study, row, rival, found))
 
 
+def bears(cell: Compared) -> float | None:
+    """The largest ratio of seconds, in steps of a hundredth, up to which a cell holds; None where it never does."""
+    for step in range(round(100 * (_MOST - 1)) + 1):
+        if clocked(cell, (), 1 + step / 100).cell.holds is not True:
+            return None if step == 0 else 1 + (step - 1) / 100
+    return _MOST
+
+
 def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
     """Return the page."""
     known = ratios(timed)
@@ -143,14 +152,16 @@ def _summary(task: str, found: Sequence[Clocked]) -> tuple[str, ...]:
 
 
 def _table(found: Sequence[Clocked]) -> str:
-    headers = ("data", "budget", "ratio of seconds", "timed seeds", "difference at equal work [95 % CI]",
+    headers = ("data", "budget", "ratio of seconds", "timed seeds", "bears", "difference at equal work [95 % CI]",
                "at equal seconds [95 % CI]", "seeds", "judged")  # fmt: skip
     rows = []
     for each in found:
         ratio = _spread(each.own) if each.own else f"({each.ratio:.2f})"
         words = "not to be judged" if each.cell.holds is None else "holds" if each.cell.holds else "**fails**"
+        most = bears(each.work)
+        borne = wording.DASH if most is None else f"≥ {most:.2f}" if most >= _MOST else f"{most:.2f}"
         rows.append((md.setting(each.work.study), wording.share(each.work.row.budget), ratio, str(len(each.own)),
-                     md.difference(each.work.difference), md.difference(each.cell.difference),
+                     borne, md.difference(each.work.difference), md.difference(each.cell.difference),
                      str(each.cell.difference.n), f"{words}, {each.cell.outcome}"))  # fmt: skip
     return md.table(headers, rows)
 
