@@ -553,16 +553,29 @@ def test_a_score_between_budgets_lies_on_the_line_in_their_logarithms(budgets, s
         assert seconds.at_budget(ladder, wanted) == pytest.approx(expected, abs=1e-6)
 
 
-def slow(arm, taken, budget=0.5, alone=True, task="digits"):
+def slow(arm, taken, budget=0.5, alone=True, task="digits", choosing=0.0):
     records = runs(arm, BASE, budget=budget, task=task, environment={"exclusive": alone})
-    return [replace(record, seconds=replace(record.seconds, total=taken + record.config.seed)) for record in records]
+    return [
+        replace(record, seconds=replace(record.seconds, select=choosing, total=taken + record.config.seed))
+        for record in records
+    ]
 
 
-def test_ratios_are_of_runs_that_were_alone_seed_by_seed():
-    timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 20.0)])
-    assert seconds.ratios(timed) == {(("digits", "plain", 0.0), 0.5): (20 / 10, 21 / 11, 22 / 12)}
-    assert seconds.ratios(summarise([*slow("uniform_budget", 10.0, alone=False), *slow("recorded", 20.0)])) == {}
-    assert seconds.ratios(summarise(slow("recorded", 20.0))) == {}
+def test_timings_are_of_runs_that_were_alone_seed_by_seed():
+    timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 20.0, choosing=1.0)])
+    (found,) = seconds.timings(timed).items()
+    assert found[0] == (("digits", "plain", 0.0), 0.5)
+    assert found[1] == seconds.Timing((20 / 10, 21 / 11, 22 / 12), 21 / 20)
+    assert seconds.timings(summarise([*slow("uniform_budget", 10.0, alone=False), *slow("recorded", 20.0)])) == {}
+    assert seconds.timings(summarise(slow("recorded", 20.0))) == {}
+
+
+def test_a_few_seeds_tell_nothing_and_no_ratio_is_below_what_choosing_takes():
+    many, few = (1.1, 1.2, 1.3, 1.4, 1.5), (1.1, 1.2, 1.3, 1.4)
+    assert seconds.Timing(many, 1.05).ratio(1.01) == 1.3
+    assert seconds.Timing(many, 1.35).ratio(1.01) == 1.35
+    assert seconds.Timing(few, 1.05).ratio(1.07) == 1.07
+    assert seconds.Timing(few, 1.05).ratio(0.98) == seconds.Timing((), 1.05).ratio(0.98) == 1.05
 
 
 @pytest.mark.parametrize(("task", "sign"), [("digits", 1.0), ("bike", -1.0)])
@@ -611,6 +624,6 @@ def test_the_page_of_seconds_says_what_was_timed_and_what_was_not():
     timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 12.0)])
     text = seconds.page(summarise(parts), timed)
     assert "| digits | 1.18 to 1.18 | 1 of 2 | 0 of 2 |" in text
-    assert "| plain data | 30 % | (1.18) | 0 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
-    assert "| plain data | 50 % | 1.18 (1.17 to 1.19) | 3 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "| plain data | 30 % | 1.1827 | 0 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "| plain data | 50 % | 1.1827 | 3 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
     assert "had the machine to itself yet" in seconds.page(summarise(parts), [])

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import geometric_mean, median, quantiles
 
 from adaselection.lab import stats, wording
 from adaselection.lab.judging import markdown as md
@@ -15,24 +15,31 @@ from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET, limits
 from adaselection.lab.summary import OPPONENT, Study
 
-__all__ = ["Clocked", "at_budget", "bears", "clocked", "page", "ratios"]
+__all__ = ["Clocked", "at_budget", "bears", "clocked", "page", "timings"]
 
-_INTRO = """\
+_ENOUGH = 5  # timed seeds of a cell
+_INTRO = f"""\
 Equal work is not equal seconds: choosing takes time. For this page both arms ran again, in turns, one run at a time \
-and with the machine to themselves. *Ratio*: seconds of the default over those of uniform of the same seed and budget, \
-loading, choosing and training, median and quartiles over the seeds that were timed; below 1 it is noise, and counts \
-as 1. Uniform is then given that many times the budget: its score there is interpolated seed by seed between its own \
-budgets, on a logarithmic axis, full training being budget 1. Where more seconds would harm it on average, it stops at \
-its own budget. The differences are over all seeds of [never lose](never_lose.md), which has them at equal work, and \
-so are the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a \
-task if also the pooled 95 % interval lies above -0.3 points (-1 %). A cell that was not timed takes the largest ratio \
-of its task. *Bears*: the largest ratio, in steps of a hundredth, up to which the cell would hold.
+and with the machine to themselves. *Ratio*: seconds of the default over those of uniform of the same seed and \
+budget, loading, choosing and training, median and quartiles over the seeds that were timed. Two runs of the same \
+work differ by some hundredths by themselves, so fewer than {_ENOUGH} seeds tell nothing, and the geometric mean over \
+all pairs of the task stands in (a ratio without quartiles). No ratio counts for less than what the default's own \
+clock charges to choosing: one plus these seconds over the others, in a cell that was not timed the largest such of \
+its task.
 
-Judging a walk takes some milliseconds however few its steps are, and a recorded step some tens of microseconds more \
-than a plain one. With networks whose step takes less than a millisecond, as those of digits, bike and regression, \
-that is a tenth to a half of the time, and what uniform makes of it early in training is more than the gate can win \
-there: where the gate stays shut the batches are uniform's, and the time of judging is lost. On mnist and cifar10, \
-whose steps take 20 ms and more, it is below what can be measured."""
+Uniform is given that many times the budget: its score there is interpolated seed by seed between its own budgets, on \
+a logarithmic axis, full training being budget 1. Where more seconds would harm it on average, it stops at its own \
+budget. The differences are over all seeds of [never lose](never_lose.md), which has them at equal work, and so are \
+the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a task \
+if also the pooled 95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below 0, however near: where \
+the batches are uniform's own, any time at all is lost. *Bears*: the largest ratio, in steps of a hundredth, up to \
+which the cell would hold.
+
+Judging a walk takes a millisecond or two however few its steps are, and a recorded step some tens of microseconds \
+more than a plain one. With networks whose step takes less than a millisecond, as those of digits, bike and \
+regression, the ratios show it, and what uniform makes of that time early in training is more than the gate can win \
+there. Where uniform still gains fast, next to nothing may be lost: some cells would not bear one hundredth more. On \
+mnist and cifar10, whose steps take 20 ms and more, choosing takes a hundredth at most."""
 _MOST = 1.5  # ratio; a cell that bears it is not asked for more
 _NONE = "No run of both arms had the machine to itself yet."
 
@@ -46,7 +53,7 @@ class Clocked:
 
     Attributes:
         work: The cell at equal work.
-        own: Ratio of seconds of each timed seed of this very cell; empty where another's stands in.
+        own: Ratio of seconds of each timed seed of this very cell.
         ratio: The ratio used, at least 1.
         cell: The cell at equal seconds.
     """
@@ -57,20 +64,35 @@ class Clocked:
     cell: Compared
 
 
-def ratios(timed: Sequence[Study]) -> dict[tuple[Setting, float], tuple[float, ...]]:
-    """Seconds of the default over uniform's, seed by seed, for every setting and budget that was timed."""
+@dataclass(frozen=True)
+class Timing:
+    """How long the runs of a cell took that had the machine to themselves.
+
+    Attributes:
+        ratios: Seconds of the default over uniform's, seed by seed.
+        choosing: One plus the default's seconds of choosing over its other ones, median over the seeds.
+    """
+
+    ratios: tuple[float, ...]
+    choosing: float
+
+    def ratio(self, pooled: float) -> float:
+        """The ratio to go by: the median of enough seeds, else that of the task; never less than the own clock says."""
+        return max(median(self.ratios) if len(self.ratios) >= _ENOUGH else pooled, self.choosing)
+
+
+def timings(timed: Sequence[Study]) -> dict[tuple[Setting, float], Timing]:
+    """Ratios of seconds for every setting and budget that was timed."""
     found = {}
     for cell in cells(timed):
         if cell.rival is None:
             continue
         theirs = {run.config.seed: run for run in cell.rival.records if run.environment.exclusive}
-        pairs = [
-            run.seconds.total / theirs[run.config.seed].seconds.total
-            for run in cell.row.records
-            if run.environment.exclusive and run.config.seed in theirs
-        ]
-        if pairs:
-            found[_setting(cell.study), cell.row.budget] = tuple(pairs)
+        ours = [run for run in cell.row.records if run.environment.exclusive and run.config.seed in theirs]
+        if ours:
+            pairs = tuple(run.seconds.total / theirs[run.config.seed].seconds.total for run in ours)
+            shares = [run.seconds.total / (run.seconds.total - run.seconds.select) for run in ours]
+            found[_setting(cell.study), cell.row.budget] = Timing(pairs, median(shares))
     return found
 
 
@@ -114,16 +136,17 @@ def bears(cell: Compared) -> float | None:
 
 def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
     """Return the page."""
-    known = ratios(timed)
+    known = timings(timed)
     parts, summary = ["# At equal seconds", _INTRO], []
     tasks = dict.fromkeys(task for (task, *_), _ in known)
     for task in tasks:
         mine = {key: value for key, value in known.items() if key[0][0] == task}
-        largest = max(median(values) for values in mine.values())
+        pooled = geometric_mean([ratio for timing in mine.values() for ratio in timing.ratios])
+        other = Timing((), max(timing.choosing for timing in mine.values()))
         found = []
         for cell in cells([study for study in studies if (study.task, study.preset) == (task, PRESET)]):
-            own = mine.get((_setting(cell.study), cell.row.budget), ())
-            found.append(clocked(cell, own, median(own) if own else largest))
+            timing = mine.get((_setting(cell.study), cell.row.budget), other)
+            found.append(clocked(cell, timing.ratios, timing.ratio(pooled)))
         summary.append(_summary(task, found))
         parts += [f"## {task}", _table(found), _measured(task, timed)]
     if not summary:
@@ -156,7 +179,8 @@ def _table(found: Sequence[Clocked]) -> str:
                "at equal seconds [95 % CI]", "seeds", "judged")  # fmt: skip
     rows = []
     for each in found:
-        ratio = _spread(each.own) if each.own else f"({each.ratio:.2f})"
+        told = len(each.own) >= _ENOUGH and each.ratio == median(each.own)
+        ratio = _spread(each.own) if told else f"{each.ratio:.4f}"
         words = "not to be judged" if each.cell.holds is None else "holds" if each.cell.holds else "**fails**"
         most = bears(each.work)
         borne = wording.DASH if most is None else f"≥ {most:.2f}" if most >= _MOST else f"{most:.2f}"
