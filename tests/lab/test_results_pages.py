@@ -25,6 +25,16 @@ def tool(root):
     return module
 
 
+@pytest.fixture
+def few_timed(tool, tmp_path, monkeypatch):
+    """The tool with a few timed runs in the place of the thousand committed ones."""
+    store = RecordStore(tmp_path / "timed")
+    for record in study():
+        store.write(record)
+    monkeypatch.setattr(tool, "TIMED", store.folder)
+    return tool
+
+
 def study(noise=0.0, *, seeds=3, shut=True, exclusive=True):
     """Full training, uniform, the default and two rungs at two budgets; made up."""
     parts = {"config": {"label_noise": noise}, "environment": {"exclusive": exclusive}}
@@ -172,7 +182,8 @@ def test_the_page_of_seconds_judges_every_cell_and_says_which_were_timed():
     assert timed[2] == other[2]  # three seeds tell no more than none
 
 
-def test_the_command_writes_once_and_its_check_fails_when_records_change(tool, tmp_path, capsys):
+def test_the_command_writes_once_and_its_check_fails_when_records_change(few_timed, tmp_path, capsys):
+    tool = few_timed
     store, docs = RecordStore(tmp_path / "recorded"), tmp_path / "docs"
     for record in study():
         store.write(record)
@@ -190,7 +201,8 @@ def test_the_command_writes_once_and_its_check_fails_when_records_change(tool, t
     assert "run python tools/results.py" in capsys.readouterr().err
 
 
-def test_the_check_fails_for_an_edited_page_a_stray_page_and_a_damaged_record(tool, tmp_path):
+def test_the_check_fails_for_an_edited_page_a_stray_page_and_a_damaged_record(few_timed, tmp_path):
+    tool = few_timed
     folder, docs = tmp_path / "recorded", tmp_path / "docs"
     where = ["--results", str(folder), "--docs", str(docs)]
     assert tool.main(where) == 0
