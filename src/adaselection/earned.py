@@ -110,13 +110,13 @@ class Earned:
         averages, losses = _averages(signals), signals.losses.double()
         classes = F.two_classes(averages)
         lower = averages[averages <= classes.threshold].double().mean()
-        level = torch.stack([*classes, lower, losses.mean(), losses.square().mean(), losses.amin()])
+        level = torch.stack([*classes, lower, losses.mean(), losses.square().mean(), (losses < 0).double().mean()])
         gathered = (self._sums, self._found, self._progress)
         found = torch.cat((level, *(part.to(level.device) for part in gathered)))
         if reduce is not None:
             found = reduce(found)
-        threshold, apart, share, lower_mean, mean, square, low, *rest = found.tolist()
-        tau = math.sqrt(square) / mean if low >= 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
+        threshold, apart, share, lower_mean, mean, square, negative, *rest = found.tolist()
+        tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
         (chosen, draws, total, rows), (visits, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0

@@ -95,7 +95,10 @@ class RecordedLosses(Kept):
         self.exchange(ids, losses, now=now, **columns)
 
     def exchange(self, ids: Tensor, losses: Tensor, *, now: int | Tensor, **columns: Tensor) -> Signals:
-        """Record what training saw, as `update` does, and return what `read` said of the same rows before it."""
+        """Record what training saw as `update` does, and return what `read` said of the rows before it.
+
+        Where an id stands several times, all its rows get the record from before the call. Raises what `update` does.
+        """
         places = self._slots.find(id_vector(ids), self.device)
         size = places.shape[0]
         now = self._check_pass(now, size)

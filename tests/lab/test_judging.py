@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from adaselection.lab import stats
-from adaselection.lab.judging import gate, ladders, never_lose, pairing, reaching, rungs, seconds, settings, speed
+from adaselection.lab.judging import (
+    gate,
+    ladders,
+    never_lose,
+    pairing,
+    reaching,
+    rungs,
+    seconds,
+    settings,
+    speed,
+    timing,
+)
 from adaselection.lab.summary import summarise
 from lab.records_factory import make
 
@@ -563,19 +574,33 @@ def slow(arm, taken, budget=0.5, alone=True, task="digits", choosing=0.0):
 
 def test_timings_are_of_runs_that_were_alone_seed_by_seed():
     timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 20.0, choosing=1.0)])
-    (found,) = seconds.timings(timed).items()
+    (found,) = timing.timings(timing.alone(timed)).items()
     assert found[0] == (("digits", "plain", 0.0), 0.5)
-    assert found[1] == seconds.Timing((20 / 10, 21 / 11, 22 / 12), 21 / 20)
-    assert seconds.timings(summarise([*slow("uniform_budget", 10.0, alone=False), *slow("recorded", 20.0)])) == {}
-    assert seconds.timings(summarise(slow("recorded", 20.0))) == {}
+    assert found[1] == timing.Timing((20 / 10, 21 / 11, 22 / 12), 21 / 20)  # three seeds say nothing of recording
+    assert timing.alone(summarise([*slow("uniform_budget", 10.0, alone=False), *slow("recorded", 20.0)])) == {}
+    assert timing.alone(summarise(slow("recorded", 20.0))) == {}
 
 
-def test_a_few_seeds_tell_nothing_and_no_ratio_is_below_what_choosing_takes():
+def test_what_recording_takes_is_told_by_tasks_with_enough_seeds():
+    def some(arm, train, task="digits"):
+        (one, *_) = slow(arm, train + 1.0, task=task, choosing=0.5)
+        return replace(one, seconds=replace(one.seconds, load=0.0, train=train), counts=replace(one.counts, steps=100))
+
+    many = [(some("recorded", train), some("uniform_budget", 4.0)) for train in (4.1, 4.2, 4.3, 4.4, 9.0)]
+    few = [(some("recorded", 8.0, "bike"), some("uniform_budget", 4.0, "bike"))] * 4
+    pairs = {(("digits", "plain", 0.0), 0.5): many, (("bike", "plain", 0.0), 0.5): few}
+    assert timing.recording(pairs) == pytest.approx(0.3 / 100)
+    found = timing.timings(pairs)[("bike", "plain", 0.0), 0.5]
+    assert found.choosing == pytest.approx(9.0 / (9.0 - 0.5 - 0.3))
+    assert timing.recording({}) == 0
+
+
+def test_a_few_seeds_tell_nothing_and_then_no_ratio_is_below_what_choosing_takes():
     many, few = (1.1, 1.2, 1.3, 1.4, 1.5), (1.1, 1.2, 1.3, 1.4)
-    assert seconds.Timing(many, 1.05).ratio(1.01) == 1.3
-    assert seconds.Timing(many, 1.35).ratio(1.01) == 1.35
-    assert seconds.Timing(few, 1.05).ratio(1.07) == 1.07
-    assert seconds.Timing(few, 1.05).ratio(0.98) == seconds.Timing((), 1.05).ratio(0.98) == 1.05
+    assert timing.Timing(many, 1.05).ratio(1.01) == 1.3
+    assert timing.Timing(many, 1.35).ratio(1.5) == 1.3
+    assert timing.Timing(few, 1.05).ratio(1.07) == 1.07
+    assert timing.Timing(few, 1.05).ratio(0.98) == timing.Timing((), 1.05).ratio(0.98) == 1.05
 
 
 @pytest.mark.parametrize(("task", "sign"), [("digits", 1.0), ("bike", -1.0)])
@@ -624,6 +649,6 @@ def test_the_page_of_seconds_says_what_was_timed_and_what_was_not():
     timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 12.0)])
     text = seconds.page(summarise(parts), timed)
     assert "| digits | 1.18 to 1.18 | 1 of 2 | 0 of 2 |" in text
-    assert "| plain data | 30 % | 1.1827 | 0 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
-    assert "| plain data | 50 % | 1.1827 | 3 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "| plain data | 30 % | 1.1827 (task) | 0 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
+    assert "| plain data | 50 % | 1.1827 (task) | 3 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
     assert "had the machine to itself yet" in seconds.page(summarise(parts), [])

@@ -200,6 +200,23 @@ def test_negative_losses_are_not_drawn_in_proportion() -> None:
     assert "hard" not in Stream(lambda *given: tail(*given) - 0.01).run(12).members
 
 
+def test_a_negative_loss_of_one_process_counts_for_all() -> None:
+    policy = Stream(tail).run(9).policy  # ``hard`` has the weight
+    window = Signals(
+        torch.from_numpy(np.random.default_rng(0).exponential(size=SIZE) ** 3).float(), ages=torch.ones(SIZE)
+    )
+    state = policy.state_dict()
+    assert policy.opens(window, reduce=lambda mine: mine)
+    policy.load_state_dict(state)
+
+    def with_another(mine: torch.Tensor) -> torch.Tensor:
+        theirs = mine.clone()
+        theirs[6] = 1 / SIZE  # one of its losses is negative
+        return (mine + theirs) / 2
+
+    assert not policy.opens(window, reduce=with_another)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
 def test_wrong_labels_are_left_out_within_a_few_walks(share: float) -> None:
     stream = Stream(wrong(share)).run(12)

@@ -50,14 +50,14 @@ class Inspect:
             rows = None
             console.print(Text(f"No pictures, as the data are not at hand. {error}", style="dim"), soft_wrap=True)
         inspection = inspect_instances(record, instances, rows, top)
-        for part in terminal_tables(inspection):
-            console.print(part)
         output = self.output.resolve()
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(output.parent, error) from error
         write_atomically(output, render_inspection(inspection))
+        for part in terminal_tables(inspection):
+            console.print(part)
         console.print(Text(str(output)), soft_wrap=True)
 
 

@@ -5,46 +5,46 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import geometric_mean, median, quantiles
+from dataclasses import dataclass, replace
+from statistics import geometric_mean, quantiles
 
 from adaselection.lab import stats, wording
 from adaselection.lab.judging import markdown as md
 from adaselection.lab.judging.never_lose import cells
 from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET, limits
+from adaselection.lab.judging.timing import ENOUGH, Timing, alone, setting_of, timings
 from adaselection.lab.summary import OPPONENT, Study
 
-__all__ = ["Clocked", "at_budget", "bears", "clocked", "page", "timings"]
+__all__ = ["Clocked", "at_budget", "bears", "clocked", "page"]
 
-_ENOUGH = 5  # timed seeds of a cell
 _INTRO = f"""\
 Equal work is not equal seconds: choosing takes time. For this page both arms ran again, in turns, one run at a time \
 and with the machine to themselves. *Ratio*: seconds of the default over those of uniform of the same seed and \
 budget, loading, choosing and training, median and quartiles over the seeds that were timed. Two runs of the same \
-work differ by some hundredths by themselves, so fewer than {_ENOUGH} seeds tell nothing, and the geometric mean over \
-all pairs of the task stands in (a ratio without quartiles). No ratio counts for less than what the default's own \
-clock charges to choosing: one plus these seconds over the others, in a cell that was not timed the largest such of \
-its task.
+work differ by several hundredths by themselves, so fewer than {ENOUGH} seeds tell nothing. There the larger of two \
+ratios stands in: the geometric mean over all pairs of the *task*, and what the *clock* of the default charges to \
+choosing, with what recording takes, which no clock of a run keeps apart: one plus these seconds over the others. \
+What a recorded step takes beyond a plain one is the largest of the medians of the tasks with {ENOUGH} seeds and \
+more. In a cell that was not timed the largest such ratio of its task counts.
 
 Uniform is given that many times the budget: its score there is interpolated seed by seed between its own budgets, on \
-a logarithmic axis, full training being budget 1. Where more seconds would harm it on average, it stops at its own \
-budget. The differences are over all seeds of [never lose](never_lose.md), which has them at equal work, and so are \
-the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a task \
-if also the pooled 95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below 0, however near: where \
-the batches are uniform's own, any time at all is lost. *Bears*: the largest ratio, in steps of a hundredth, up to \
-which the cell would hold.
+a logarithmic axis, full training being budget 1 where it was run with the same learning rate; else the line of the \
+last two budgets goes on. Where more seconds would harm it on average, it stops at its own budget. The differences \
+are over all seeds of [never lose](never_lose.md), which has them at equal work, and so are the limits: a cell \
+**holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a task if also the pooled \
+95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below 0, however near: where the batches are \
+uniform's own, any time at all is lost. *Bears*: the largest ratio up to which the cell would hold.
 
-Judging a walk takes a millisecond or two however few its steps are, and a recorded step some tens of microseconds \
-more than a plain one. With networks whose step takes less than a millisecond, as those of digits, bike and \
-regression, the ratios show it, and what uniform makes of that time early in training is more than the gate can win \
-there. Where uniform still gains fast, next to nothing may be lost: some cells would not bear one hundredth more. On \
-mnist and cifar10, whose steps take 20 ms and more, choosing takes a hundredth at most."""
+Judging a walk takes from one to five milliseconds, more with more instances, and a recorded step some tens of \
+microseconds more than a plain one. With networks whose step takes less than a millisecond, as those of digits, bike \
+and regression, the ratios show it, and what uniform makes of that time early in training is more than the gate can \
+win there. Where uniform still gains fast, next to nothing may be lost: some cells would not bear one hundredth more. \
+On mnist and cifar10, whose steps take 20 ms and more, choosing and recording take about a hundredth at most."""
 _MOST = 1.5  # ratio; a cell that bears it is not asked for more
 _NONE = "No run of both arms had the machine to itself yet."
 
 Ladder = Mapping[float, float]
-Setting = tuple[str, str, float]
 
 
 @dataclass(frozen=True)
@@ -56,44 +56,14 @@ class Clocked:
         own: Ratio of seconds of each timed seed of this very cell.
         ratio: The ratio used, at least 1.
         cell: The cell at equal seconds.
+        source: What the ratio is of where it is not the median of the cell: the run's own clock, or all of the task.
     """
 
     work: Compared
     own: tuple[float, ...]
     ratio: float
     cell: Compared
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long the runs of a cell took that had the machine to themselves.
-
-    Attributes:
-        ratios: Seconds of the default over uniform's, seed by seed.
-        choosing: One plus the default's seconds of choosing over its other ones, median over the seeds.
-    """
-
-    ratios: tuple[float, ...]
-    choosing: float
-
-    def ratio(self, pooled: float) -> float:
-        """The ratio to go by: the median of enough seeds, else that of the task; never less than the own clock says."""
-        return max(median(self.ratios) if len(self.ratios) >= _ENOUGH else pooled, self.choosing)
-
-
-def timings(timed: Sequence[Study]) -> dict[tuple[Setting, float], Timing]:
-    """Ratios of seconds for every setting and budget that was timed."""
-    found = {}
-    for cell in cells(timed):
-        if cell.rival is None:
-            continue
-        theirs = {run.config.seed: run for run in cell.rival.records if run.environment.exclusive}
-        ours = [run for run in cell.row.records if run.environment.exclusive and run.config.seed in theirs]
-        if ours:
-            pairs = tuple(run.seconds.total / theirs[run.config.seed].seconds.total for run in ours)
-            shares = [run.seconds.total / (run.seconds.total - run.seconds.select) for run in ours]
-            found[_setting(cell.study), cell.row.budget] = Timing(pairs, median(shares))
-    return found
+    source: str = "task"
 
 
 def at_budget(ladder: Ladder, budget: float) -> float:
@@ -127,16 +97,21 @@ def clocked(cell: Compared, own: tuple[float, ...], ratio: float) -> Clocked:
 
 
 def bears(cell: Compared) -> float | None:
-    """The largest ratio of seconds, in steps of a hundredth, up to which a cell holds; None where it never does."""
-    for step in range(round(100 * (_MOST - 1)) + 1):
-        if clocked(cell, (), 1 + step / 100).cell.holds is not True:
-            return None if step == 0 else 1 + (step - 1) / 100
-    return _MOST
+    """The largest ratio of seconds up to which a cell holds, in steps of a hundredth; None where it never does.
+
+    Up to 1.01 the steps are of 5 in ten thousand.
+    """
+    borne = None
+    for part in (*range(0, 100, 5), *range(100, round(10000 * (_MOST - 1)) + 1, 100)):
+        if clocked(cell, (), 1 + part / 10000).cell.holds is not True:
+            break
+        borne = 1 + part / 10000
+    return borne
 
 
 def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
     """Return the page."""
-    known = timings(timed)
+    known = timings(alone(timed))
     parts, summary = ["# At equal seconds", _INTRO], []
     tasks = dict.fromkeys(task for (task, *_), _ in known)
     for task in tasks:
@@ -145,8 +120,10 @@ def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
         other = Timing((), max(timing.choosing for timing in mine.values()))
         found = []
         for cell in cells([study for study in studies if (study.task, study.preset) == (task, PRESET)]):
-            timing = mine.get((_setting(cell.study), cell.row.budget), other)
-            found.append(clocked(cell, timing.ratios, timing.ratio(pooled)))
+            timing = mine.get((setting_of(cell.study), cell.row.budget), other)
+            ratio = timing.ratio(pooled)
+            source = "clock" if ratio == timing.choosing else "task"
+            found.append(replace(clocked(cell, timing.ratios, ratio), source=source))
         summary.append(_summary(task, found))
         parts += [f"## {task}", _table(found), _measured(task, timed)]
     if not summary:
@@ -179,11 +156,11 @@ def _table(found: Sequence[Clocked]) -> str:
                "at equal seconds [95 % CI]", "seeds", "judged")  # fmt: skip
     rows = []
     for each in found:
-        told = len(each.own) >= _ENOUGH and each.ratio == median(each.own)
-        ratio = _spread(each.own) if told else f"{each.ratio:.4f}"
+        told = len(each.own) >= ENOUGH
+        ratio = _spread(each.own) if told else f"{each.ratio:.4f} ({each.source})"
         words = "not to be judged" if each.cell.holds is None else "holds" if each.cell.holds else "**fails**"
         most = bears(each.work)
-        borne = wording.DASH if most is None else f"≥ {most:.2f}" if most >= _MOST else f"{most:.2f}"
+        borne = wording.DASH if most is None else f"≥ {most:.2f}" if most >= _MOST else f"{most:.{_places(most)}f}"
         rows.append((md.setting(each.work.study), wording.share(each.work.row.budget), ratio, str(len(each.own)),
                      borne, md.difference(each.work.difference), md.difference(each.cell.difference),
                      str(each.cell.difference.n), f"{words}, {each.cell.outcome}"))  # fmt: skip
@@ -194,6 +171,10 @@ def _measured(task: str, timed: Sequence[Study]) -> str:
     mine = [study for study in timed if study.task == task]
     rows = [row for study in mine for row in study.rows]
     return md.measured(mine[0], rows)
+
+
+def _places(ratio: float) -> int:
+    return 4 if ratio < 1.01 else 2
 
 
 def _ladder(study: Study, learning_rate: float, seed: int) -> dict[float, float]:
@@ -214,10 +195,6 @@ def _unit(cell: Compared) -> float:
         return sign
     base = stats.mean([cell.rival.values[seed] for seed in cell.differences])
     return sign * 100.0 / abs(base) if base else sign
-
-
-def _setting(study: Study) -> Setting:
-    return study.task, study.regime, study.label_noise
 
 
 def _spread(values: Sequence[float]) -> str:
