@@ -181,3 +181,20 @@ def differs(places: Int[Tensor, " b"]) -> Bool[Tensor, " b"]:
     ends = torch.ones_like(places, dtype=torch.bool)
     torch.ne(places[1:], places[:-1], out=ends[:-1])
     return ends
+
+
+def last_rows(
+    places: Int[Tensor, " b"], counted: Bool[Tensor, " b"]
+) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"]]:
+    """Sort the places; for each find the last counted row of that place, and how many counted ones it has.
+
+    Shapes are fixed, so nothing waits for an accelerator.
+
+    Returns:
+        The places sorted, repeats included, the rows in that order, the last row for each, and the count, which is 0
+        where no row counts.
+    """
+    keys, order = (2 * places + counted).sort(stable=True)
+    counting = keys | 1
+    end = torch.searchsorted(keys, counting, right=True)
+    return keys >> 1, order, order[end - 1], end - torch.searchsorted(keys, counting)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adaselection import checks
 from adaselection._shapes import Bool, Float, Int
-from adaselection.columns import MOST, Rows, differs, fitted
+from adaselection.columns import MOST, Rows, differs, fitted, last_rows
 from adaselection.errors import ArgumentError, LossShapeError
 from adaselection.kept import Kept
 from adaselection.slots import id_vector, make_slots
@@ -92,13 +92,19 @@ class RecordedLosses(Kept):
             ArgumentError: unknown ids or columns, or a pass that went back. Nothing is recorded then.
             LossShapeError: not one number per id.
         """
-        self.exchange(ids, losses, now=now, **columns)
+        self._record(ids, losses, now, columns)
 
     def exchange(self, ids: Tensor, losses: Tensor, *, now: int | Tensor, **columns: Tensor) -> Signals:
         """Record what training saw as `update` does, and return what `read` said of the rows before it.
 
         Where an id stands several times, all its rows get the record from before the call. Raises what `update` does.
         """
+        return _signals(*self._record(ids, losses, now, columns))
+
+    def _record(
+        self, ids: Tensor, losses: Tensor, now: int | Tensor, columns: Mapping[str, Tensor]
+    ) -> tuple[Rows, int | Tensor]:
+        """Record what training saw; returns what was there before, and the pass of it."""
         places = self._slots.find(id_vector(ids), self.device)
         size = places.shape[0]
         now = self._check_pass(now, size)
@@ -114,15 +120,15 @@ class RecordedLosses(Kept):
             self._columns.put(places, self._mixed(before, rows))
             fresh = before.visits == 0
         else:
-            ordered, last, visits = last_rows(places, finite)
-            old, some = self._columns.take(ordered), visits > 0
+            ordered, order, last, visits = last_rows(places, finite)
+            old, some = before.at(order), visits > 0
             rows = self._mixed(old, replace(rows.at(last), visits=visits))
             self._columns.put(ordered, rows.where(some, old))
             fresh = some & (old.visits == 0) & differs(ordered)
             self._nonfinite = self._nonfinite + (~finite).sum()
         self._seen = self._seen + fresh.sum()
         self._note(places, finite, now)
-        return _signals(before, now)
+        return before, now
 
     def _mixed(self, old: Rows, new: Rows) -> Rows:
         """What the record holds after some visits of a loss and a number each."""
@@ -147,7 +153,7 @@ class RecordedLosses(Kept):
         places = self._slots.find(id_vector(ids), self.device)
         given = self._column(name, values, places.shape[0])
         finite, column = given.isfinite(), self._columns.extra[name]
-        places, last, count = last_rows(places, finite)
+        places, _, last, count = last_rows(places, finite)
         column[places] = torch.where(count > 0, fitted(given, column.dtype)[last], column[places])
         self._nonfinite = self._nonfinite + (~finite).sum()
 
@@ -228,19 +234,3 @@ def _signals(rows: Rows, now: int | Tensor) -> Signals:
 def _each_once(places: Int[Tensor, " b"], counted: Bool[Tensor, " b"]) -> bool:
     """Whether every row counts and no place stands twice; only asked where looking costs no waiting."""
     return places.device.type == "cpu" and bool(counted.all()) and bool(differs(places.sort().values).all())
-
-
-def last_rows(
-    places: Int[Tensor, " b"], counted: Bool[Tensor, " b"]
-) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"]]:
-    """Sort the places; for each find the last counted row of that place, and how many counted ones it has.
-
-    Shapes are fixed, so nothing waits for an accelerator.
-
-    Returns:
-        The places sorted, repeats included, the row for each, and the count, which is 0 where no row counts.
-    """
-    keys, order = (2 * places + counted).sort(stable=True)
-    counting = keys | 1
-    end = torch.searchsorted(keys, counting, right=True)
-    return keys >> 1, order[end - 1], end - torch.searchsorted(keys, counting)
