@@ -192,7 +192,7 @@ def build(root: Path, folder: Path) -> int:
         SiteError: as `lay_out` and `offline`.
     """
     pages = lay_out(root, folder / "build" / "docs")
-    zensical = [str(Path(sys.executable).with_name("zensical")), "build", "--clean", "--strict", "-f", CONFIG]
+    zensical = [sys.executable, "-m", "zensical", "build", "--clean", "--strict", "-f", CONFIG]
     done = subprocess.run(zensical, cwd=folder, check=False)
     if done.returncode == 0:
         offline(folder / "site")

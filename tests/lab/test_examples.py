@@ -66,8 +66,8 @@ def said(*command: str) -> str:
 
 
 def test_ddp_under_torchrun() -> None:
-    torchrun = str(Path(sys.executable).with_name("torchrun"))
-    run = (torchrun, "--standalone", "--nproc-per-node", "2", str(EXAMPLES / "ddp_digits.py"))
+    torchrun = (sys.executable, "-m", "torch.distributed.run")  # also there where an environment reuses another's torch
+    run = (*torchrun, "--standalone", "--nproc-per-node", "2", str(EXAMPLES / "ddp_digits.py"))
     done = subprocess.run([*run, "--scope", "global", "--passes", "5"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     (right,) = re.findall(r"^2 processes, scope global: ([\d.]+) % right$", done.stdout, re.MULTILINE)
