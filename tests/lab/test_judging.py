@@ -593,6 +593,12 @@ def test_what_recording_takes_is_told_by_tasks_with_enough_seeds():
     found = timing.timings(pairs)[("bike", "plain", 0.0), 0.5]
     assert found.choosing == pytest.approx(9.0 / (9.0 - 0.5 - 0.3))
     assert timing.recording({}) == 0
+    assert timing.per_step(pairs, "bike") == pytest.approx(4.0 / 100)
+    assert timing.per_window(pairs, "bike") is None  # nothing says how often it was judged
+    judged = [
+        (replace(ours, policy_trace={"windows": count}), theirs) for count in (2, 4, 5) for ours, theirs in few[:1]
+    ]
+    assert timing.per_window({(("bike", "plain", 0.0), 0.5): judged}, "bike") == pytest.approx(0.5 / 4)
 
 
 def test_a_few_seeds_tell_nothing_and_then_no_ratio_is_below_what_choosing_takes():
@@ -648,7 +654,7 @@ def test_the_page_of_seconds_says_what_was_timed_and_what_was_not():
     ]
     timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 12.0)])
     text = seconds.page(summarise(parts), timed)
-    assert "| digits | 1.18 to 1.18 | 1 of 2 | 0 of 2 |" in text
+    assert " | 1.18 to 1.18 | 1 of 2 | 0 of 2 |" in text
     assert "| plain data | 30 % | 1.1827 (task) | 0 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
     assert "| plain data | 50 % | 1.1827 (task) | 3 | 1.05 | 0.00 [0.00, 0.00] | \u22120.33" in text
     assert "had the machine to itself yet" in seconds.page(summarise(parts), [])

@@ -174,7 +174,7 @@ def test_the_gate_page_has_what_it_expected_and_got():
 def test_the_page_of_seconds_judges_every_cell_and_says_which_were_timed():
     text = pages(study() + study(0.2, shut=False), timed=study())["seconds.md"]
     summary = line(section(text, "By task"), "| digits |")
-    assert summary[2:4] == ["2 of 4", "4 of 4"]
+    assert summary[4:6] == ["2 of 4", "4 of 4"]
     assert summary[-1] == "holds"
     timed = line(section(text, "digits"), "| plain data | 50 %")
     other = line(section(text, "digits"), "| 20 % label noise | 50 %")

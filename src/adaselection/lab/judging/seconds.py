@@ -13,7 +13,7 @@ from adaselection.lab.judging import markdown as md
 from adaselection.lab.judging.never_lose import cells
 from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET, limits
-from adaselection.lab.judging.timing import ENOUGH, Timing, alone, setting_of, timings
+from adaselection.lab.judging.timing import ENOUGH, Timing, alone, per_step, per_window, recording, setting_of, timings
 from adaselection.lab.summary import OPPONENT, Study
 
 __all__ = ["Clocked", "at_budget", "bears", "clocked", "page"]
@@ -34,13 +34,12 @@ last two budgets goes on. Where more seconds would harm it on average, it stops 
 are over all seeds of [never lose](never_lose.md), which has them at equal work, and so are the limits: a cell \
 **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a task if also the pooled \
 95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below 0, however near: where the batches are \
-uniform's own, any time at all is lost. *Bears*: the largest ratio up to which the cell would hold.
-
-Judging a walk takes from one to five milliseconds, more with more instances, and a recorded step some tens of \
-microseconds more than a plain one. With networks whose step takes less than a millisecond, as those of digits, bike \
-and regression, the ratios show it, and what uniform makes of that time early in training is more than the gate can \
-win there. Where uniform still gains fast, next to nothing may be lost: some cells would not bear one hundredth more. \
-On mnist and cifar10, whose steps take 20 ms and more, choosing and recording take about a hundredth at most."""
+uniform's own, any time at all is lost. *Bears*: the largest ratio up to which the cell would hold."""
+_WHY = """\
+A recorded step takes {recording:.0f} microseconds more than a plain one, and judging takes its time however few \
+the steps of a walk are. With networks whose step takes less than a millisecond the ratios show it, and what \
+uniform makes of that time early in training is more than the gate can win there. Where uniform still gains fast, \
+next to nothing may be lost: some cells would not bear one hundredth more."""
 _MOST = 1.5  # ratio; a cell that bears it is not asked for more
 _NONE = "No run of both arms had the machine to itself yet."
 
@@ -111,8 +110,9 @@ def bears(cell: Compared) -> float | None:
 
 def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
     """Return the page."""
-    known = timings(alone(timed))
-    parts, summary = ["# At equal seconds", _INTRO], []
+    pairs = alone(timed)
+    known = timings(pairs)
+    parts, summary = ["# At equal seconds", _INTRO, _WHY.format(recording=1e6 * recording(pairs))], []
     tasks = dict.fromkeys(task for (task, *_), _ in known)
     for task in tasks:
         mine = {key: value for key, value in known.items() if key[0][0] == task}
@@ -124,16 +124,22 @@ def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
             ratio = timing.ratio(pooled)
             source = "clock" if ratio == timing.choosing else "task"
             found.append(replace(clocked(cell, timing.ratios, ratio), source=source))
-        summary.append(_summary(task, found))
+        took = (per_step(pairs, task), per_window(pairs, task))
+        summary.append((task, *map(_milliseconds, took), *_summary(found)))
         parts += [f"## {task}", _table(found), _measured(task, timed)]
     if not summary:
-        return "\n\n".join([*parts, _NONE]) + "\n"
-    headers = ("task", "ratio, range over the cells", "cells timed", "cells that hold", "won", "tied", "undecided",
+        return "\n\n".join([*parts[:2], _NONE]) + "\n"
+    headers = ("task", "plain step (ms)", "judging a window (ms)", "ratio, range over the cells",
+               "cells timed", "cells that hold", "won", "tied", "undecided",
                "lost", "equal", "pooled difference [95 % CI]", "verdict")  # fmt: skip
-    return "\n\n".join([*parts[:2], "## By task", md.table(headers, summary), *parts[2:]]) + "\n"
+    return "\n\n".join([*parts[:3], "## By task", md.table(headers, summary), *parts[3:]]) + "\n"
 
 
-def _summary(task: str, found: Sequence[Clocked]) -> tuple[str, ...]:
+def _milliseconds(seconds: float | None) -> str:
+    return wording.DASH if seconds is None else f"{1000 * seconds:.2f}"
+
+
+def _summary(found: Sequence[Clocked]) -> tuple[str, ...]:
     tally = Counter(each.cell.outcome for each in found)
     holding = sum(each.cell.holds is True for each in found)
     pooled = stats.pooled_difference([each.cell.differences for each in found])
@@ -147,7 +153,7 @@ def _summary(task: str, found: Sequence[Clocked]) -> tuple[str, ...]:
         verdict = "holds" if low > limits(found[0].cell.study).pooled else "**fails**: pooled interval too low"
     counts = (str(tally[word]) for word in ("won", "tied", "undecided", "lost", "equal"))
     span = f"{min(timed):.2f} to {max(timed):.2f}" if timed else wording.DASH  # of the medians
-    return (task, span, f"{len(timed)} of {len(found)}", f"{holding} of {len(found)}", *counts,
+    return (span, f"{len(timed)} of {len(found)}", f"{holding} of {len(found)}", *counts,
             md.difference(pooled), verdict)  # fmt: skip
 
 

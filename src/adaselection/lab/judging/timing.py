@@ -11,7 +11,7 @@ from adaselection.lab.judging.settings import PRESET
 from adaselection.lab.record import Record
 from adaselection.lab.summary import Study
 
-__all__ = ["ENOUGH", "Setting", "Timing", "alone", "recording", "setting_of", "timings"]
+__all__ = ["ENOUGH", "Setting", "Timing", "alone", "per_step", "per_window", "recording", "setting_of", "timings"]
 
 ENOUGH = 5
 """Timed seeds from which the median of a cell is told."""
@@ -62,6 +62,18 @@ def recording(pairs: Pairs) -> float:
         if len(runs) >= ENOUGH:
             tasks.setdefault(task, []).extend(_a_step(ours) - _a_step(theirs) for ours, theirs in runs)
     return max(0.0, *map(median, tasks.values())) if tasks else 0.0
+
+
+def per_step(pairs: Pairs, task: str) -> float:
+    """Seconds of a plain step of a task, median over its runs."""
+    return median(_a_step(theirs) for (setting, _), runs in pairs.items() if setting[0] == task for _, theirs in runs)
+
+
+def per_window(pairs: Pairs, task: str) -> float | None:
+    """Seconds of choosing over windows judged, median over the runs that judged any; None where none did."""
+    runs = [ours for (setting, _), found in pairs.items() if setting[0] == task for ours, _ in found]
+    shares = [run.seconds.select / windows for run in runs if (windows := (run.policy_trace or {}).get("windows"))]
+    return median(shares) if shares else None
 
 
 def timings(pairs: Pairs) -> dict[tuple[Setting, float], Timing]:
