@@ -45,7 +45,7 @@ def update(
 ) -> list[Path]:
     """Write all blocks and the picture; returns the files that changed."""
     changed = []
-    if recorded and update_block(readme, RECORDED, short(recorded, BUDGET)):
+    if recorded and update_block(readme, RECORDED, short(recorded)):
         changed.append(readme)
     sentences = []
     for task in TASKS:

@@ -166,6 +166,13 @@ class Meter:
         """Add seconds to a phase, one of `PHASES` or a new one."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
+    def handed_out(self, rows: int) -> None:
+        """Count a batch that was loaded and goes to the training loop."""
+        counts = self.counts
+        counts["loaded"] += rows
+        counts["trained"] += rows
+        counts["steps"] += 1
+
     def count(self, **more: int) -> None:
         """Add to the counts."""
         for name, value in more.items():

@@ -13,9 +13,10 @@ from torch import Tensor
 from adaselection import agreement, alike, checks, distributed, kinds, replay, tree
 from adaselection.accumulate import Accumulator
 from adaselection.errors import AdaSelectionError, EmptyLoaderError
-from adaselection.place import Place
+from adaselection.place import NEWER, Place
 from adaselection.plan import Plan
 from adaselection.selecting import Selector
+from adaselection.through import handed_through
 from adaselection.tree import Batch
 
 
@@ -100,13 +101,11 @@ class Passes:
             return
         self._open()
         yield from self._full_batches(serial)  # those of the last window that a killed run did not come to
-        while incoming := self._next_window(self._incoming):
-            if self.plan.rate == 1:
-                self.meter.count(loaded=tree.length(incoming[0]))
-                yield from self._hand_out(incoming[0], serial)
-            else:
-                self._take_in(incoming)
-                yield from self._full_batches(serial)
+        if self.plan.rate == 1:
+            yield from handed_through(self._incoming, self.place, self.meter)
+        while self.plan.rate < 1 and (incoming := self._next_window(self._incoming)):
+            self._take_in(incoming)
+            yield from self._full_batches(serial)
         if not self.place.position:
             raise EmptyLoaderError("the loader gave no batch. Check its data set, and its sampler's shard.")
         if self.plan.surplus == "flush" and len(self.waiting):
@@ -130,7 +129,7 @@ class Passes:
 
     def _next_window(self, iterator: Iterator[Batch]) -> list[Batch]:
         """The incoming batches that the next selection looks at; empty at the end."""
-        wanted = 1 if self.plan.rate == 1 else self.plan.window
+        wanted = self.plan.window
         with self.meter.phase("load"):
             incoming = list(itertools.islice(iterator, wanted))
         if self.plan.rate < 1 and distributed.world_size() > 1:
@@ -170,8 +169,7 @@ class Passes:
 
     def _hand_out(self, batch: Batch, serial: int) -> Iterator[Batch]:
         """Yield one batch and charge the time until the next is asked for to training."""
-        if self.plan.rate < 1:
-            batch, self.weights, self.scores = self.selector.apart(batch)
+        batch, self.weights, self.scores = self.selector.apart(batch)
         self.selector.check()
         self.place.yielded += 1
         self.meter.count(trained=tree.length(batch), steps=1)
@@ -179,7 +177,7 @@ class Passes:
         yield batch
         self.meter.charge("train", time.perf_counter() - started)
         if serial != self.place.serial:
-            raise AdaSelectionError("a newer pass over this loader has begun; only one can run at a time.")
+            raise AdaSelectionError(NEWER)
 
     def observe(self, losses: Tensor) -> None:
         """Compare the losses of the batch handed out last with its scores, once."""

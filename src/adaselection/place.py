@@ -7,6 +7,7 @@ from typing import Any
 
 from adaselection import kinds
 
+NEWER = "a newer pass over this loader has begun; only one can run at a time."
 _SAVED = ("active", "exhausted", "position", "yielded", "windows", "passes", "opening", "start")
 
 

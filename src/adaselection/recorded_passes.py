@@ -13,6 +13,7 @@ from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, EmptyLoaderError, StateError
 from adaselection.inflight import count, forgotten
 from adaselection.limits import Limits
+from adaselection.place import NEWER
 from adaselection.recorder import Recorder
 from adaselection.tree import Batch
 from adaselection.walks import Planner, Walks
@@ -99,7 +100,7 @@ class RecordedPasses:
             yield batch
             meter.charge("train", time.perf_counter() - started)
             if serial != self._serial:
-                raise AdaSelectionError("a newer pass over this loader has begun; only one can run at a time.")
+                raise AdaSelectionError(NEWER)
         out, waiting = self.given - before, len(self.recorder.waiting)
         self._end()
         self.recorder.check()

@@ -63,7 +63,7 @@ class Recorder:
         if self._over:
             self.waiting.most = 0
         self.waiting.append(drawn)
-        self.meter.count(loaded=len(drawn.ids), trained=len(drawn.ids), steps=1)
+        self.meter.handed_out(len(drawn.ids))
         self._over = False
         if len(self.waiting) > _FORGOTTEN:
             raise AdaSelectionError(forgotten(f"{_FORGOTTEN} batches went out and none of their losses came back"))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from adaselection._shapes import Int
+from adaselection.checks import is_dense
 from adaselection.errors import BatchStructureError
 
 Batch = Any
@@ -40,6 +41,8 @@ def _is_single(item: Any) -> bool:
 
 def children(node: Any) -> dict[Any, Any] | None:
     """The parts of a container by key, or None for a leaf."""
+    if isinstance(node, Tensor):
+        return None  # at once: there are many of them, and the questions below take longer
     if isinstance(node, Mapping):
         return dict(node)
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
@@ -134,6 +137,10 @@ def length(batch: Batch) -> int:
     Raises:
         BatchStructureError: no part has rows, the parts have different numbers of rows, or one can have no rows taken.
     """
+    if type(batch) in (tuple, list) and all(type(part) is Tensor and is_dense(part) and part.dim() for part in batch):
+        found: set[int] = {part.shape[0] for part in batch}  # without the paths that only an error needs
+        if len(found) == 1:
+            return found.pop()
     lengths = {}
     for path, leaf in walk(batch):
         if isinstance(leaf, Tensor) and (leaf.is_nested or leaf.is_meta):

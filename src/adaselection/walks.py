@@ -15,6 +15,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from adaselection import checks, kinds, replay
 from adaselection.drawn import Drawn, Lent, as_they_are, numbered, packed, unpacked
 from adaselection.errors import EmptyLoaderError, StateError
+from adaselection.fetching import opened
 from adaselection.incoming import incoming_sizes
 from adaselection.limits import check_loader
 
@@ -88,13 +89,11 @@ class Walks:
                 return batch, self.ahead.popleft()
 
     def _opened(self) -> Iterator[Any]:
-        """The loader's iterator over a walk. It draws from the loader's generator what it would in a run without end.
-
-        That is nothing for the rest of a walk, nor where workers persist, but for their first walk.
-        """
+        """An iterator over a walk. It draws from the loader's generator what it would in a run without end."""
+        # nothing for the rest of a walk, nor where workers persist, but for their first walk
         quiet = self._resuming or (self.loader.persistent_workers and self.walk >= 0)
         self._again.generator = torch.Generator().manual_seed(self.walk + 1) if quiet else self.loader.generator
-        return iter(self._again)
+        return opened(self._again)
 
     def __len__(self) -> int:
         """Batches of a walk that loads everything."""

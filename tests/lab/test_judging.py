@@ -11,6 +11,7 @@ from scipy import stats as reference
 
 from adaselection.lab import stats
 from adaselection.lab.judging import (
+    brief,
     gate,
     ladders,
     never_lose,
@@ -268,9 +269,41 @@ def test_settings_without_runs_are_named():
     lines = settings.missing(found)
     assert lines[0] == ("digits: no runs with 20 % label noise; 40 % label noise; 5x duplicated data; 100:1 long tail.")
     assert lines[1:] == [
-        "mnist: no runs.", "cifar10: no runs.", "regression: no runs.",
+        "mnist: no runs.", "cifar10: no runs.", "cifar100: no runs.", "wikitext2: no runs.", "regression: no runs.",
         "bike: no runs with 5x duplicated data; outliers.",
     ]  # fmt: skip
+
+
+# --- the README's rows
+
+
+def test_the_short_table_has_what_differs_at_half_or_at_all_of_the_work_and_names_the_rest():
+    noisy, gpu = {"config": {"label_noise": 0.4}}, {"config": {"label_noise": 0.4, "preset": "gpu"}}
+    text = brief.short(
+        [
+            *runs("uniform_budget", BASE), *runs("recorded", BASE, policy_trace=SHUT),
+            *runs("uniform_budget", BASE, **noisy), *runs("recorded", BASE, **noisy, policy_trace=SHUT),
+            *runs("full", BASE, 1.0, **noisy),
+            *runs("recorded", moved(BASE, 1.0, 2.0), 1.0, **noisy, policy_trace=OPEN),
+            *runs("full", BASE, 1.0, "cifar10", **gpu),
+            *runs("recorded", moved(BASE, 5.0), 1.0, "cifar10", **gpu, policy_trace=OPEN),
+            *runs("uniform_budget", BASE, task="mnist"), *runs("recorded", BASE, task="mnist", policy_trace=SHUT),
+        ]
+    )  # fmt: skip
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert rows[0][2::2] == ["budget 50 %: uniform → `recorded`", "budget 100 %: uniform → `recorded`", "seeds"]
+    assert rows[2:] == [
+        ["cifar10 (gpu preset)", "40 % label noise", *2 * ["\N{EN DASH}"],
+         "92.00 → 97.00", "+5.00 [+5.00, +5.00]", "3"],
+        ["digits", "40 % label noise", "92.00 → 92.00", "0.00 [0.00, 0.00]",
+         "92.00 → 93.33", "+1.33 [\N{MINUS SIGN}0.10, +2.77]", "3"],
+    ]  # fmt: skip
+    assert "exactly 0 there: digits (plain data); mnist (plain data)." in text
+    assert "over all 3 cells" in text  # those of the budgets that are judged
+
+
+def test_the_short_table_of_nothing():
+    assert brief.short([make(arm="full")]) == "No runs yet."
 
 
 # --- speed

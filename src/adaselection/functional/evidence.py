@@ -48,17 +48,18 @@ def two_classes(values: Float[torch.Tensor, " b"]) -> Split:
     """
     ordered = values.double().sort().values
     size = ordered.shape[0]
-    if size < 2 or not bool(ordered[-1] > ordered[0]):
+    least, most = ordered[:: size - 1].tolist() if size > 1 else (0.0, 0.0)  # plain numbers cost less than tensors
+    if not most > least:
         top = ordered[-1] if size else torch.zeros((), dtype=torch.float64, device=values.device)
         return Split(top, torch.zeros_like(top), torch.zeros_like(top))
-    unit = (ordered - ordered[0]) / (ordered[-1] - ordered[0])  # so that no square overflows
-    lower = torch.arange(1, size, dtype=torch.float64, device=values.device) / size
-    sums = unit.cumsum(0) / size
-    between = (sums[-1] * lower - sums[:-1]).square() / (lower * (1 - lower))
-    between = torch.where(unit[1:] > unit[:-1], between, -1)  # equal values are of one class
-    place = between.argmax()
-    spread = unit.var(correction=0)
-    return Split(ordered[place], (between[place] / spread).clamp_max(1.0), 1 - lower[place])
+    unit = ordered.sub(least).div_(most - least)  # so that no square overflows
+    lower = torch.arange(1, size, dtype=torch.float64, device=values.device).div_(size)
+    sums = unit.cumsum(0).div_(size)
+    between = (sums[-1].item() * lower).sub_(sums[:-1]).square_().div_(lower * (1 - lower))
+    between.masked_fill_(unit[1:] == unit[:-1], -1)  # equal values are of one class
+    best, place = between.max(0)
+    separation = (best / unit.var(correction=0)).clamp_max(1.0)
+    return Split(ordered[place], separation, 1 - lower[place])
 
 
 def trusted(

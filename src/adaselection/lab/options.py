@@ -26,7 +26,7 @@ def _default(value: str) -> str:
 
 
 TaskName = Positional[Annotated[str, flag("TASK", "a row of `adaselection tasks`")]]
-Preset = Annotated[str, flag("NAME", "paper, cpu, brief or smoke")]
+Preset = Annotated[str, flag("NAME", "paper, cpu, gpu, brief or smoke")]
 Noise = Annotated[float, flag("SHARE", "share of wrong training labels")]
 Regime = Annotated[str, flag("NAME", f"what the training data are like: {', '.join(REGIMES)}")]
 Threads = Annotated[int | None, flag("N", "processor threads of a run; else OMP_NUM_THREADS, else an equal share")]

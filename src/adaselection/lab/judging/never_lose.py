@@ -76,13 +76,13 @@ class Pooled:
         return sum((*pair, budget) not in there for pair in required(self.task) for budget in BUDGETS)
 
 
-def cells(studies: Iterable[Study]) -> list[Compared]:
-    """Compare every row of the challenger with uniform at the same budget, at the budgets that are judged."""
+def cells(studies: Iterable[Study], budgets: Sequence[float] = BUDGETS) -> list[Compared]:
+    """Compare every row of the challenger with uniform at the same budget, at some budgets; those judged by default."""
     return [
         compare(study, row, rival_of(study, row))
         for study in studies
         for row in study.rows
-        if row.arm == CHALLENGER and row.budget in BUDGETS
+        if row.arm == CHALLENGER and row.budget in budgets
     ]
 
 

@@ -27,7 +27,7 @@ __all__ = [
 CHALLENGER = "recorded"
 PRESET = "cpu"
 BUDGETS = (0.1, 0.2, 0.3, 0.5)
-SEEDS = {"digits": 20, "mnist": 5, "cifar10": 5, "regression": 20, "bike": 20}
+SEEDS = {"digits": 20, "mnist": 5, "cifar10": 5, "cifar100": 5, "wikitext2": 5, "regression": 20, "bike": 20}
 """Least number of paired seeds, by task."""
 _NOISE = (0.2, 0.4)
 Kind = Literal["clean", "noisy", "other"]

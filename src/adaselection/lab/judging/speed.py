@@ -106,14 +106,18 @@ def page(studies: Sequence[Study]) -> str:
     """Return the page."""
     parts = ["# Speed", _INTRO]
     tables = []
-    rows: dict[str, list[tuple[Study, Arrival]]] = {"clean": [], "noisy": []}
+    clean: list[tuple[Study, Arrival]] = []
+    noisy: list[tuple[Study, Climb, Arrival | None]] = []
     for study in studies:
         found = arrivals(study)
-        for arrival in found:
-            if arrival.climb.arm == CHALLENGER and kind(study) != "other":
-                rows[kind(study)].append((study, arrival))
+        ours = [arrival for arrival in found if arrival.climb.arm == CHALLENGER]
+        if kind(study) == "clean":
+            clean += [(study, arrival) for arrival in ours]
+        elif kind(study) == "noisy":
+            there = [(study, arrival.climb, arrival) for arrival in ours]
+            noisy += there or [(study, climb, None) for climb in climbs(study) if climb.arm == CHALLENGER]
         tables += _study(study, found)
-    parts += ["## Clean data", _clean(rows["clean"]), "## Label noise and outliers", _noisy(rows["noisy"])]
+    parts += ["## Clean data", _clean(clean), "## Label noise and outliers", _noisy(noisy)]
     parts += tables
     if lines := missing(studies):
         parts += ["## Missing", md.bullets(lines)]
@@ -137,20 +141,22 @@ def _clean(rows: Sequence[tuple[Study, Arrival]]) -> str:
     return f"{text}\n\n{md.table(headers, lines)}"
 
 
-def _noisy(rows: Sequence[tuple[Study, Arrival]]) -> str:
+def _noisy(rows: Sequence[tuple[Study, Climb, Arrival | None]]) -> str:
     if not rows:
-        return f"No ladder of `{CHALLENGER}` with a full run yet."
+        return f"No runs of `{CHALLENGER}` yet."
     headers = ("task", "rate", *(f"gain at budget {wording.share(b)}" for b in _WHOLE), "uniform / arm [95 % CI]",
                f"{POINTS:g} points", f"{NOISY:g}x", "in", "seeds")  # fmt: skip
     lines = []
-    for study, arrival in rows:
-        found = {row.budget: compare(study, row, rival_of(study, row)).difference for row in arrival.climb.rows}
+    for study, climb, arrival in rows:
+        found = {row.budget: compare(study, row, rival_of(study, row)).difference for row in climb.rows}
         gains = [found[budget].mean for budget in _WHOLE if budget in found]
         enough = sum(gain is not None and gain >= POINTS for gain in gains)
         at = f"at {enough} of {wording.plural(len(gains), 'budget')}" if study.unit == "%" else wording.DASH
         each = [md.difference(found[b]) if b in found else md.MISSING for b in _WHOLE]
-        lines.append((study.title, wording.rate(arrival.climb.rate), *each, _ratio(arrival.against_uniform), at,
-                      _verdict(arrival.against_uniform, NOISY), _kind(arrival), str(arrival.n)))  # fmt: skip
+        ratio, in_what = (arrival.against_uniform, _kind(arrival)) if arrival else (None, wording.DASH)
+        seeds = arrival.n if arrival else max((one.n for one in found.values()), default=0)
+        lines.append((study.title, wording.rate(climb.rate), *each, _ratio(ratio), at, _verdict(ratio, NOISY), in_what,
+                      str(seeds)))  # fmt: skip
     return md.table(headers, lines)
 
 

@@ -162,7 +162,8 @@ class Task:
         summary: One line.
         kind: "classification", "regression" or "language", whose rows are sequences of words.
         metric: The number it is judged by.
-        presets: "paper", "cpu" and "smoke"; some tasks have "brief" as well, the paper's protocol in seconds.
+        presets: "paper", "cpu" and "smoke"; some tasks have "brief" as well, the paper's protocol in seconds, and
+            those on pictures in colour "gpu".
         load: Gives the data.
         build: Gives a fresh model. Its weights come from the global generator: seed it in a ``fork_rng``
             first.

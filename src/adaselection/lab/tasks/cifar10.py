@@ -2,8 +2,8 @@
 
 ``paper`` has the paper's network and optimiser; what the paper does not name is in
 `adaselection.lab.paper.assumptions`. ``cpu`` is a small residual network on the first 15,000 rows, ``brief`` a smaller
-one on 5,000. In the shuffled order and in the official one any prefix is a random subset, but not the same subset:
-compare runs of one fingerprint only.
+one on 5,000; ``gpu`` is the paper's network for 30 passes over the rows of ``cpu``. In the shuffled order and in the
+official one any prefix is a random subset, but not the same subset: compare runs of one fingerprint only.
 """
 
 from __future__ import annotations
