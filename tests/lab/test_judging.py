@@ -605,13 +605,19 @@ def slow(arm, taken, budget=0.5, alone=True, task="digits", choosing=0.0):
     ]
 
 
+DIGITS_CELL, BIKE_CELL = ((task, "plain", 0.0, 0.5, 0.3) for task in ("digits", "bike"))
+
+
 def test_timings_are_of_runs_that_were_alone_seed_by_seed():
     timed = summarise([*slow("uniform_budget", 10.0), *slow("recorded", 20.0, choosing=1.0)])
     (found,) = timing.timings(timing.alone(timed)).items()
-    assert found[0] == (("digits", "plain", 0.0), 0.5)
+    assert found[0] == DIGITS_CELL
     assert found[1] == timing.Timing((20 / 10, 21 / 11, 22 / 12), 21 / 20)  # three seeds say nothing of recording
     assert timing.alone(summarise([*slow("uniform_budget", 10.0, alone=False), *slow("recorded", 20.0)])) == {}
     assert timing.alone(summarise(slow("recorded", 20.0))) == {}
+    other = [replace(record, config=replace(record.config, rate=0.5)) for record in slow("recorded", 30.0)]
+    both = timing.alone(summarise([*slow("uniform_budget", 10.0), *slow("recorded", 20.0), *other]))
+    assert {key[-1]: pairs[0][0].seconds.total for key, pairs in both.items()} == {0.3: 20.0, 0.5: 30.0}
 
 
 def test_what_recording_takes_is_told_by_tasks_with_enough_seeds():
@@ -621,9 +627,9 @@ def test_what_recording_takes_is_told_by_tasks_with_enough_seeds():
 
     many = [(some("recorded", train), some("uniform_budget", 4.0)) for train in (4.1, 4.2, 4.3, 4.4, 9.0)]
     few = [(some("recorded", 8.0, "bike"), some("uniform_budget", 4.0, "bike"))] * 4
-    pairs = {(("digits", "plain", 0.0), 0.5): many, (("bike", "plain", 0.0), 0.5): few}
+    pairs = {DIGITS_CELL: many, BIKE_CELL: few}
     assert timing.recording(pairs) == pytest.approx(0.3 / 100)
-    found = timing.timings(pairs)[("bike", "plain", 0.0), 0.5]
+    found = timing.timings(pairs)[BIKE_CELL]
     assert found.choosing == pytest.approx(9.0 / (9.0 - 0.5 - 0.3))
     assert timing.recording({}) == 0
     assert timing.per_step(pairs, "bike") == pytest.approx(4.0 / 100)
@@ -631,7 +637,7 @@ def test_what_recording_takes_is_told_by_tasks_with_enough_seeds():
     judged = [
         (replace(ours, policy_trace={"windows": count}), theirs) for count in (2, 4, 5) for ours, theirs in few[:1]
     ]
-    assert timing.per_window({(("bike", "plain", 0.0), 0.5): judged}, "bike") == pytest.approx(0.5 / 4)
+    assert timing.per_window({BIKE_CELL: judged}, "bike") == pytest.approx(0.5 / 4)
 
 
 def test_a_few_seeds_tell_nothing_and_then_no_ratio_is_below_what_choosing_takes():

@@ -13,7 +13,7 @@ from adaselection.lab.judging import markdown as md
 from adaselection.lab.judging.never_lose import cells
 from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET, limits
-from adaselection.lab.judging.timing import ENOUGH, Timing, alone, per_step, per_window, recording, setting_of, timings
+from adaselection.lab.judging.timing import ENOUGH, Timing, alone, key_of, per_step, per_window, recording, timings
 from adaselection.lab.summary import OPPONENT, Study
 
 __all__ = ["Clocked", "at_budget", "bears", "clocked", "page"]
@@ -113,14 +113,14 @@ def page(studies: Sequence[Study], timed: Sequence[Study]) -> str:
     pairs = alone(timed)
     known = timings(pairs)
     parts, summary = ["# At equal seconds", _INTRO, _WHY.format(recording=1e6 * recording(pairs))], []
-    tasks = dict.fromkeys(task for (task, *_), _ in known)
+    tasks = dict.fromkeys(task for task, *_ in known)
     for task in tasks:
-        mine = {key: value for key, value in known.items() if key[0][0] == task}
+        mine = {key: value for key, value in known.items() if key[0] == task}
         pooled = geometric_mean([ratio for timing in mine.values() for ratio in timing.ratios])
         other = Timing((), max(timing.choosing for timing in mine.values()))
         found = []
         for cell in cells([study for study in studies if (study.task, study.preset) == (task, PRESET)]):
-            timing = mine.get((setting_of(cell.study), cell.row.budget), other)
+            timing = mine.get(key_of(cell), other)
             ratio = timing.ratio(pooled)
             source = "clock" if ratio == timing.choosing else "task"
             found.append(replace(clocked(cell, timing.ratios, ratio), source=source))

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from statistics import median
 
 from adaselection.lab.judging.never_lose import cells
+from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET
 from adaselection.lab.record import Record
 from adaselection.lab.summary import Study
 
-__all__ = ["ENOUGH", "Setting", "Timing", "alone", "per_step", "per_window", "recording", "setting_of", "timings"]
+__all__ = ["ENOUGH", "Key", "Timing", "alone", "key_of", "per_step", "per_window", "recording", "timings"]
 
 ENOUGH = 5
 """Timed seeds from which the median of a cell is told."""
-Setting = tuple[str, str, float]
+Key = tuple[str, str, float, float, float | None]
+"""Task, kind of data, share of wrong labels, budget and rate."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Timing:
         return median(self.ratios) if len(self.ratios) >= ENOUGH else max(pooled, self.choosing)
 
 
-Pairs = dict[tuple[Setting, float], list[tuple[Record, Record]]]
-"""Runs of the default and of uniform, seed by seed, by setting and budget."""
+Pairs = dict[Key, list[tuple[Record, Record]]]
+"""Runs of the default and of uniform, seed by seed."""
 
 
 def alone(timed: Sequence[Study]) -> Pairs:
@@ -48,7 +50,7 @@ def alone(timed: Sequence[Study]) -> Pairs:
         theirs = {run.config.seed: run for run in cell.rival.records if run.environment.exclusive}
         ours = [run for run in cell.row.records if run.environment.exclusive and run.config.seed in theirs]
         if ours:
-            found[setting_of(cell.study), cell.row.budget] = [(run, theirs[run.config.seed]) for run in ours]
+            found[key_of(cell)] = [(run, theirs[run.config.seed]) for run in ours]
     return found
 
 
@@ -58,7 +60,7 @@ def recording(pairs: Pairs) -> float:
     The clock of a run charges them to training. Only tasks with enough seeds in a cell can tell.
     """
     tasks: dict[str, list[float]] = {}
-    for ((task, *_), _), runs in pairs.items():
+    for (task, *_), runs in pairs.items():
         if len(runs) >= ENOUGH:
             tasks.setdefault(task, []).extend(_a_step(ours) - _a_step(theirs) for ours, theirs in runs)
     return max(0.0, *map(median, tasks.values())) if tasks else 0.0
@@ -66,18 +68,18 @@ def recording(pairs: Pairs) -> float:
 
 def per_step(pairs: Pairs, task: str) -> float:
     """Seconds of a plain step of a task, median over its runs."""
-    return median(_a_step(theirs) for (setting, _), runs in pairs.items() if setting[0] == task for _, theirs in runs)
+    return median(_a_step(theirs) for key, runs in pairs.items() if key[0] == task for _, theirs in runs)
 
 
 def per_window(pairs: Pairs, task: str) -> float | None:
     """Seconds of choosing over windows judged, median over the runs that judged any; None where none did."""
-    runs = [ours for (setting, _), found in pairs.items() if setting[0] == task for ours, _ in found]
+    runs = [ours for key, found in pairs.items() if key[0] == task for ours, _ in found]
     shares = [run.seconds.select / windows for run in runs if (windows := (run.policy_trace or {}).get("windows"))]
     return median(shares) if shares else None
 
 
-def timings(pairs: Pairs) -> dict[tuple[Setting, float], Timing]:
-    """Ratios of seconds for every setting and budget that was timed."""
+def timings(pairs: Pairs) -> dict[Key, Timing]:
+    """Ratios of seconds for every cell that was timed."""
     extra, found = recording(pairs), {}
     for key, runs in pairs.items():
         shares = []
@@ -94,6 +96,7 @@ def _a_step(run: Record) -> float:
     return (run.seconds.load + run.seconds.train) / run.counts.steps
 
 
-def setting_of(study: Study) -> Setting:
-    """Task, kind of data and share of wrong labels."""
-    return study.task, study.regime, study.label_noise
+def key_of(cell: Compared) -> Key:
+    """What tells a cell from others."""
+    study = cell.study
+    return study.task, study.regime, study.label_noise, cell.row.budget, cell.row.rate
