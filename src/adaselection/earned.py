@@ -20,7 +20,7 @@ MEMBERS = ("uniform", "trusted", "hard")
 _UNIFORM, _TRUSTED, _HARD = range(3)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
-_MISFIT = 0.5  # of the mean loss after the first walk; what is wrong is above it, and what is learnt below
+_WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 _NUMBERS = ("open", "judged", "level", "threshold", "lower", "mean", "idle")
 
@@ -33,7 +33,7 @@ class Earned:
     ``uniform``: whole walks.
 
     ``trusted``: walks without the upper of two classes of the average losses, but for a few that are looked at again.
-    Earned while these are wrong rather than hard: they fit no better than all did at the beginning and the others do,
+    Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
     the classes stand apart more than the halves of a uniform crowd would, the instances of the upper class are of it
     again at later visits, and they do not get better through training on others. Lost when those that are looked at
     again are no longer of that class.
@@ -146,8 +146,8 @@ class Earned:
         stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
         if self._now["open"] == _TRUSTED:
             return share > 0 and (stays > self._lost or not enough)
-        between = _MISFIT * self._now["level"]
-        misfit = float(sums.losses) > between * float(sums.visits) and self._now["lower"] < between
+        level = self._now["level"]
+        misfit = float(sums.losses) > _WRONG * level * float(sums.visits) and self._now["lower"] < _KNOWN * level
         two = misfit and apart > self._apart and share >= self._least
         at_most = F.learnt_from_others(sums) + F.learnt_error(sums)
         return enough and two and stays > self._stays and at_most < self._learnt

@@ -101,11 +101,11 @@ def clean(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
     return spread(ids) * (math.exp(-time / 4) + 0.1) * jitter(time, ids)
 
 
-def wrong(share: float) -> Losses:
-    """A share stays at 4, while the crowd is learnt."""
+def wrong(share: float, height: float = 4) -> Losses:
+    """A share stays at a height, while the crowd is learnt."""
 
     def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
-        return np.where(first(share, ids), 4 * jitter(time, ids), clean(time, ids, visits))
+        return np.where(first(share, ids), height * jitter(time, ids), clean(time, ids, visits))
 
     return losses
 
@@ -269,6 +269,13 @@ def test_the_unit_of_the_losses_changes_nothing(scale: float) -> None:
     plain, scaled = wrong(0.3), Stream(lambda *given: wrong(0.3)(*given) * scale).run(8)
     assert scaled.members == Stream(plain).run(8).members
     assert [out.tolist() for out in scaled.left_out] == [out.tolist() for out in Stream(plain).run(8).left_out]
+
+
+@pytest.mark.parametrize(("height", "member"), [(0.95, "uniform"), (1.4, "trusted")])
+def test_a_group_that_is_where_everything_began_is_not_taken_for_wrong(height: float, member: str) -> None:
+    stream = Stream(wrong(0.2, height)).run(16)
+    assert two_classes(torch.from_numpy(stream.average)).separation > F.UNIMODAL  # apart either way
+    assert set(stream.members) == {"uniform", member}
 
 
 def test_a_change_of_regime_opens_and_shuts_the_gate() -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from adaselection.lab import stats
 from adaselection.lab.judging.settings import limits
+from adaselection.lab.record import Record
 from adaselection.lab.stats import PairedDifference
 from adaselection.lab.summary import OPPONENT, Row, Study
 
@@ -76,12 +77,15 @@ class Compared:
 
 
 def compare(study: Study, row: Row, rival: Row | None) -> Compared:
-    """Pair the runs of a row with those of its rival that have the same seed and data."""
+    """Pair the runs of a row with those of its rival that have the same seed and data and ran on the same device.
+
+    Two devices round differently, and runs of one seed then differ by more than many an arm differs from uniform.
+    """
     if rival is None:
         return Compared(study, row, None, {})
-    data = {run.config.seed: run.config.data for run in rival.records}
+    like = {run.config.seed: _like(run) for run in rival.records}
     theirs = rival.values
-    ours = {r.config.seed: r.result.value for r in row.records if data.get(r.config.seed) == r.config.data}
+    ours = {r.config.seed: r.result.value for r in row.records if like.get(r.config.seed) == _like(r)}
     pairs = {seed: (value, theirs[seed]) for seed, value in ours.items() if value is not None and seed in theirs}
     sign = 1.0 if study.higher_is_better else -1.0
     base = stats.mean([b for _, b in pairs.values()]) if study.unit != "%" else 100.0
@@ -92,9 +96,9 @@ def compare(study: Study, row: Row, rival: Row | None) -> Compared:
 def rival_of(study: Study, row: Row, arm: str = OPPONENT) -> Row | None:
     """Return the row of an arm that a row is to be compared with.
 
-    It has the same budget, the same rate where it has one, and the same version of the library. Uniform at budget 1 is
-    full training. The best mean of several counts: the harder opponent. A row with runs that diverged is taken only
-    where there is no other. An arm is no rival of itself.
+    It has the same budget, the same rate where it has one, the same version of the library, and runs that can be paired
+    with those of the row, if any has. Uniform at budget 1 is full training. The best mean of several counts: the harder
+    opponent. A row with runs that diverged is taken only where there is no other. An arm is no rival of itself.
     """
     found = [
         other
@@ -102,7 +106,8 @@ def rival_of(study: Study, row: Row, arm: str = OPPONENT) -> Row | None:
         if other.arm == arm or (arm == OPPONENT and other.arm == "full" and row.budget == 1)
         if other.budget == row.budget and other.rate in (None, row.rate) and _version(other) == _version(row)
     ]
-    return None if row.arm == arm else hardest(found, study)
+    paired = [other for other in found if set(map(_like, other.records)) & set(map(_like, row.records))]
+    return None if row.arm == arm else hardest(paired or found, study)
 
 
 def hardest(rows: Sequence[Row], study: Study) -> Row | None:
@@ -110,6 +115,11 @@ def hardest(rows: Sequence[Row], study: Study) -> Row | None:
     sign = 1 if study.higher_is_better else -1
     whole = [row for row in rows if row.mean is not None] or list(rows)
     return max(whole, key=lambda row: sign * (row.mean or 0.0), default=None)
+
+
+def _like(run: Record) -> tuple[int, str, str]:
+    """What two runs have in common that can be paired."""
+    return run.config.seed, run.config.data, run.environment.device
 
 
 def _version(row: Row) -> str:
