@@ -8,9 +8,9 @@ the validation split. `recorded` is compared with `uniform_budget` at the rate t
 chose: the trials of both arms differ by less than their noise, and a rate of its own for each decided more than the
 choice of samples. Five rates are set by hand: bike's (the chosen 0.2 diverged with up to 13 of 20 seeds, under both
 arms), wikitext2's (the chosen 1 diverged too), mnist's (its preset's) and clean cifar10's (from the records in
-results/cifar10). The rate chosen for digits' long tail at half the budget, 0.4, is too much for a full run: under either
-arm 10 of 20 seeds ended at one class; these took the rate of `full`. No default was set on what `others` and `gpu` run; they ran last, cifar100 and `gpu` on a GPU.
-docs/results says which runs of the other parts are missing.
+results/cifar10). The rate chosen for digits' long tail at half the budget, 0.4, is too much for a full run: under
+either arm 10 of 20 seeds ended at one class; these took the rate of `full`. No default was set on what `others` and
+`gpu` run; they ran last, cifar100 and `gpu` on a GPU. docs/results says which runs of the other parts are missing.
 """
 
 import argparse

@@ -19,6 +19,7 @@ TINY = {
     "grad_norm_rank": ["--rows", "16", "--scale", "0.02", "--digits-only"],
     "recorded_overhead": ["--rows", "128", "--batch-size", "16", "--passes", "1"],
     "device_cost": ["--rows", "60", "--batch-size", "10", "--model", "resnet8"],
+    "other_data": ["--rows", "60", "--settings", "1"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
 ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
@@ -99,6 +100,13 @@ def test_the_exact_norm_is_that_of_one_row_after_the_other() -> None:
         nn.functional.cross_entropy(model(inputs[row : row + 1]), labels[row : row + 1]).backward()
         squares = (float(value.grad.square().sum()) for value in model.parameters())
         assert norm == pytest.approx(math.sqrt(sum(squares)), rel=1e-5)
+
+
+def test_the_page_about_other_data_says_what_its_record_says() -> None:
+    root = BENCHMARKS.parent
+    record = json.loads((BENCHMARKS / "records" / "other_data.json").read_text(encoding="utf-8"))
+    text = runpy.run_path(str(root / "tools" / "other_data.py"))["page"](record)
+    assert (root / "docs" / "results" / "other_data.md").read_text(encoding="utf-8") == text, "run tools/other_data.py"
 
 
 def test_a_script_runs_by_itself(tmp_path: Path) -> None:

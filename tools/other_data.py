@@ -1,0 +1,74 @@
+"""Write docs/results/other_data.md from the record of ``benchmarks/other_data.py``.
+
+Run ``python tools/other_data.py`` after that record has changed. A test holds that it would change nothing.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from adaselection.lab import wording
+from adaselection.lab.judging import markdown as md
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORD = ROOT / "benchmarks" / "records" / "other_data.json"
+PAGE = ROOT / "docs" / "results" / "other_data.md"
+INTRO = """\
+<!-- Written by `python tools/other_data.py` from the record of benchmarks/other_data.py. Do not edit by hand. -->
+
+# Data on which nothing was set
+
+The settings of the default were made on the tasks of [never lose](never_lose.md), cifar100 and wikitext2 excepted. \
+These data had no part in them, but for one: on *late group* the default used to take what was not learnt yet for \
+wrong, and a bound was raised.
+
+Both arms make as many steps from the same weights: `AdaSelection(rate=0.3)` on a `RecordedLoader`, and the plain \
+loader, at the learning rate that was best for the plain loader on a validation split. A small network with two hidden \
+layers. Difference: paired by seed, positive is better, in points or, for a number, in % of the plain loader's squared \
+error, with its 95 % interval. *Left out*: seeds in which something was; without, the batches are the plain loader's, \
+and the difference is exactly 0."""
+HEADERS = ("data", "wrong", "budget", "plain loader", "difference [95 % CI]", "left out")
+
+
+def _cell(cell: dict[str, Any]) -> tuple[str, ...]:
+    low, high = (wording.signed(end, 2) for end in cell["ci"])
+    places = 2 if cell["classes"] else 3
+    return (
+        cell["set"], f"{cell['wrong']:.0%}".replace("%", " %"), wording.share(cell["budget"]),
+        wording.number(cell["plain"], places), f"{wording.signed(cell['difference'], 2)} [{low}, {high}]",
+        f"{cell['opened']} of {cell['seeds']}",
+    )  # fmt: skip
+
+
+def page(record: dict[str, Any]) -> str:
+    """The page."""
+    results, where, settings = record["results"], record["environment"], record["settings"]
+    cells, sets = results["cells"], results["sets"]
+    for cell in cells:
+        cell["classes"] = sets[cell["set"]]["classes"]
+    won, lost = (sum(sign * cell["ci"][side] > 0 for cell in cells) for sign, side in ((1, 0), (-1, 1)))
+    left = [cell for cell in cells if cell["opened"]]
+    verdict = (
+        f"Of {len(cells)} cells of data, share of wrong labels or outliers, and budget, something was left out in "
+        f"{len(left)}: {won} are won by their interval, {lost} lost. In {results['worse'] or 'none'} the mean is worse "
+        f"than {wording.signed(results['bar'], 1)} points (for a number {wording.signed(10 * results['bar'], 0)} %)."
+    )
+    described = md.bullets(f"*{name}*: {entry['what']}" for name, entry in sets.items())
+    measured = (
+        f"{settings['repeats']} seeds; {where['cpu']}, {where['cores']} cores, one thread a run, "
+        f"torch {where['torch']}, {record['started'][:10]}."
+    )
+    parts = (INTRO, verdict, described, md.table(HEADERS, map(_cell, left)), measured)
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    text = page(json.loads(RECORD.read_text(encoding="utf-8")))
+    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+        PAGE.write_text(text, encoding="utf-8")
+        print(f"updated {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
