@@ -1,4 +1,4 @@
-"""Claim: on data for which no setting was made, the default never loses to plain training at the same work.
+"""Claim: on data for which hardly a setting was made, the default does not lose to plain training at the same work.
 
 Small data sets that come with scikit-learn, and made ones with a trap each: skewed targets, heavy tails, many zeros, a
 group that follows a rule of its own. Each as it is, and with wrong labels or outliers. `AdaSelection(rate=0.3)` on a
@@ -28,7 +28,7 @@ from adaselection import AdaSelection, RecordedLoader
 from adaselection.lab import stats
 from adaselection.lab.tasks.arrays import ArrayDataset
 
-CLAIM = "on data for which no setting was made, the default never loses to plain training at the same work"
+CLAIM = "on data for which hardly a setting was made, the default does not lose to plain training at the same work"
 BAR = -0.1  # points; for an error -1 % of that of plain training
 BUDGETS = (0.2, 0.5, 1.0)
 RATE, EPOCHS, BATCH, TRIALS, WARM = 0.3, 30, 32, 3, 0.2
@@ -199,7 +199,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     work = (delayed(one_setting)(name, share, arguments) for name, share in settings[: arguments.settings])
     cells = [cell for found in Parallel(arguments.jobs, backend="multiprocessing")(work) for cell in found]
     bar = {name: BAR if classes else 10 * BAR for name, (_, classes, _) in SETS.items()}
-    worse = [cell for cell in cells if cell["difference"] < bar[cell["set"]]]
+    worse = [cell for cell in cells if not cell["difference"] >= bar[cell["set"]]]  # so are runs that diverged
     sets = {name: {"what": what, "classes": classes} for name, (what, classes, _) in SETS.items()}
     return {"bar": BAR, "met": not worse, "worse": len(worse), "sets": sets, "cells": cells}
 

@@ -6,10 +6,11 @@ usage: recorded_study.py [--jobs N] [--out FOLDER] [PART ...]
 Parts: tune, small, ladder, mnist, cifar10, more, others and gpu; all if none is named. `tune` chooses learning rates on
 the validation split. `recorded` is compared with `uniform_budget` at the rate that the trials of `uniform_budget`
 chose: the trials of both arms differ by less than their noise, and a rate of its own for each decided more than the
-choice of samples. Five rates are set by hand: bike's (the chosen 0.2 diverged with up to 13 of 20 seeds, under both
+choice of samples. Some rates are set by hand: bike's (the chosen 0.2 diverged with up to 13 of 20 seeds, under both
 arms), wikitext2's (the chosen 1 diverged too), mnist's (its preset's) and clean cifar10's (from the records in
-results/cifar10). The rate chosen for digits' long tail at half the budget, 0.4, is too much for a full run: under
-either arm 10 of 20 seeds ended at one class; these took the rate of `full`. No default was set on what `others` and
+results/cifar10). For full runs under wrong labels, digits and mnist have trials of their own, as the rates for half of
+one are too high; so is that of digits' long tail, 0.4: under either arm 10 of 20 seeds ended at one class, and these
+took the rate of `full`. No default was set on what `others` and
 `gpu` run; they ran last, cifar100 and `gpu` on a GPU. docs/results says which runs of the other parts are missing.
 """
 
@@ -61,8 +62,16 @@ CHOSEN: dict[str, list[tuple[str, list[str]]]] = {  # learning rates that unifor
     "regression": [("0.001", []), ("0.003", ["--regime", "clean"]), ("0.003", ["--regime", "duplicated"])],
 }
 SMALL: Settings = {task: [setting for _, setting in CHOSEN[task]] for task in ("digits", "bike", "regression")}
+IN_FULL = {
+    "--label-noise 0.2": "0.01",
+    "--label-noise 0.4": "0.01",
+    "--regime noise_switch --label-noise 0.4": "0.005",
+    "--regime long_tail": "0.1",
+}
+"""Learning rates of digits for a full run, where that for half of one is too high; by trials at that budget."""
 GPU = ("--preset", "gpu")
 TUNED_LADDER: Settings = {"digits": [[], NOISY], "regression": [[]]}
+FULL_RATES = "0.005,0.01,0.02,0.05,0.15"
 TRIALS = {"digits": 10, "bike": 5, "regression": 2}  # bike's larger rates diverge with some seeds only
 RATES = {"digits": "0.05,0.15,0.4", "bike": "0.03,0.1,0.2", "regression": "0.0005,0.001,0.003"}
 
@@ -76,6 +85,11 @@ def commands(part: str) -> Iterator[list[str]]:
                     yield tune(task, LADDER, 2, setting)
                 yield tune(task, PAIR, TRIALS[task], setting)
         yield ["tune", "cifar10", "--arms", PAIR, "--learning-rates", "0.1,0.25,0.6", "--budget", "0.3", *NOISY]
+        for share in ("0.2", "0.4"):
+            yield full_trials("digits", FULL_RATES, "5", "--label-noise", share)
+        yield full_trials("digits", f"0.002,{FULL_RATES}", "5", "--regime", "noise_switch", *NOISY)
+        for share in ("0.2", "0.4"):
+            yield full_trials("mnist", "0.02,0.05,0.1", "2", "--label-noise", share)
         for _, setting in CHOSEN["cifar100"]:
             yield uniform_trials("cifar100", "0.05,0.1,0.25,0.5", "2", *setting)
         yield uniform_trials("wikitext2", "0.1,0.3,1,3", "2")
@@ -86,7 +100,7 @@ def commands(part: str) -> Iterator[list[str]]:
             for learning_rate, setting in CHOSEN[task]:
                 yield compare(task, "full", "1.0", 20, *setting)
                 yield compare(task, PAIR, BUDGETS, 20, "--learning-rate", learning_rate, *setting)
-                whole = "0.1" if learning_rate == "0.4" else learning_rate
+                whole = IN_FULL.get(" ".join(setting), learning_rate) if task == "digits" else learning_rate
                 yield compare(task, PAIR, "1.0", 20, "--learning-rate", whole, *setting)
     if part == "ladder":
         for learning_rate, setting in CHOSEN["digits"]:
@@ -96,12 +110,15 @@ def commands(part: str) -> Iterator[list[str]]:
         for setting in SMALL["digits"]:
             budgets = BUDGETS if setting else f"{BUDGETS},0.7,1.0"
             yield compare(part, PAIR, budgets, 5, *setting, "--learning-rate", "0.1")
+        for share in ("0.2", "0.4"):
+            yield compare(part, PAIR, "1.0", 5, "--label-noise", share, "--learning-rate", "0.05")
     if part == "cifar10":
         for learning_rate, setting in CHOSEN[part]:
             yield compare(part, PAIR, BUDGETS, 5, *setting, "--learning-rate", learning_rate)
             yield compare(part, "full", "1.0", 5, *setting, "--learning-rate", learning_rate)
-        for learning_rate, setting in CHOSEN[part][:2]:
-            yield compare(part, "recorded", "1.0", 3, *setting, "--learning-rate", learning_rate)
+        for learning_rate, setting in CHOSEN[part][:3]:
+            arms = PAIR if setting else "recorded"
+            yield compare(part, arms, "1.0", 3, *setting, "--learning-rate", learning_rate)
     if part == "more":
         for setting in ([], NOISY):
             yield compare("mnist", "full,uniform_budget", "1.0", 5, *setting, "--learning-rate", "0.1")
@@ -109,9 +126,16 @@ def commands(part: str) -> Iterator[list[str]]:
         for task in ("cifar100", "wikitext2"):
             for learning_rate, setting in CHOSEN[task]:
                 yield compare(task, PAIR, BUDGETS, 5, *setting, "--learning-rate", learning_rate)
+        yield compare("wikitext2", "full,recorded", "1.0", 5, "--learning-rate", "0.3")
     if part == "gpu":
         for setting, seeds in ((NOISY, 3), ([], 2)):
             yield compare("cifar10", "full,recorded", "1.0", seeds, *GPU, *setting, "--learning-rate", "0.05")
+
+
+def full_trials(task: str, rates: str, seeds: str, *setting: str) -> list[str]:
+    """Trials of uniform for a full run, whose choice both arms take."""
+    trials = ["tune", task, "--arms", "uniform_budget", "--budget", "1.0", "--learning-rates", rates, "--seeds", seeds]
+    return [*trials, *setting]
 
 
 def uniform_trials(task: str, rates: str, seeds: str, *setting: str) -> list[str]:

@@ -14,7 +14,7 @@ from adaselection._shapes import Float
 from adaselection.functional.evidence import Movement
 from adaselection.step import Reduce
 from adaselection.types import Signals
-from adaselection.worth import Worth
+from adaselection.worth import Worth, how_often
 
 MEMBERS = ("uniform", "trusted", "hard")
 _UNIFORM, _TRUSTED, _HARD = range(3)
@@ -22,7 +22,7 @@ _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are car
 _IDLE_WINDOWS = 3
 _WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
-_NUMBERS = ("open", "judged", "level", "threshold", "lower", "mean", "idle")
+_NUMBERS = ("open", "judged", "level", "threshold", "share", "lower", "mean", "idle")
 
 
 class Earned:
@@ -123,7 +123,7 @@ class Earned:
         now = self._now
         if not now["judged"]:
             now["level"] = mean
-        now["threshold"], now["mean"], now["judged"] = threshold, mean, 1.0
+        now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
         now["lower"] = lower_mean
         now["open"] = float(self._judge(apart, share, tau, finds, sums))
         if visits:
@@ -191,7 +191,9 @@ class Earned:
         upper = _averages(before).double() > threshold
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
-            self._worth.see((new <= threshold).double(), torch.where(upper, self._audit, 1.0))
+            self._worth.see(
+                (new <= threshold).double(), torch.where(upper, how_often(upper, now["share"], self._audit), 1.0)
+            )
         elif now["mean"] > 0:
             self._find(old, new)
 

@@ -6,9 +6,23 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from adaselection._shapes import Float
+from adaselection._shapes import Bool, Float
 
 _NAMES = ("windows", "expected", "chosen", "chosen_worth", "stand_for", "stand_for_worth")
+
+
+def how_often(upper: Bool[Tensor, " k"], share: float, otherwise: float) -> float:
+    """How often the upper class of a window was drawn, by chance or by force, where all of the lower class was.
+
+    Args:
+        upper: which of those drawn are of it, shape ``[k]``.
+        share: of the window that is of it.
+        otherwise: what to take where one of the classes is not there.
+    """
+    seen = float(upper.double().mean())
+    if not (0 < share < 1 and 0 < seen < 1):
+        return otherwise
+    return min(1.0, seen / (1 - seen) * (1 - share) / share)
 
 
 class Worth:

@@ -36,6 +36,25 @@ class Doubling(DataLoader[Any]):
         return iter([2 * batch for batch in super().__iter__()])
 
 
+class Filtering(DataLoader[Any]):
+    """Has an iterator of its own, as the loaders of PyTorch Geometric do."""
+
+    def _get_iterator(self) -> Any:
+        return (batch + 100 for batch in super()._get_iterator())
+
+
+class Ending(Dataset[Any]):
+    """Ends the iterator itself, at its third row."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, number: int) -> int:
+        if number == 2:
+            raise StopIteration
+        return number
+
+
 @pytest.mark.parametrize("generator", [None, 7])
 def test_the_same_batches_and_the_same_random_numbers_afterwards(generator: int | None) -> None:
     def found(way: Any) -> tuple[list[list[int]], torch.Tensor]:
@@ -57,9 +76,16 @@ def test_a_data_set_that_loads_batches_is_asked_for_batches() -> None:
     assert dataset.calls == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+def test_a_data_set_may_end_the_iterator() -> None:
+    loader = DataLoader(Ending(), 2)
+    assert [batch.tolist() for batch in opened(loader)] == [batch.tolist() for batch in loader] == [[0, 1]]
+
+
 def test_whatever_does_more_than_collate_keeps_its_own_iterator() -> None:
     loader = Doubling([1, 2, 3], 2)  # type: ignore[arg-type]  # a list is a data set
     assert [batch.tolist() for batch in opened(loader)] == [[2, 4], [6]]
+    filtering = Filtering([1, 2, 3], 2)  # type: ignore[arg-type]
+    assert [batch.tolist() for batch in opened(filtering)] == [[101, 102], [103]]
     with_workers: Iterator[Any] = opened(DataLoader(data(4), 2, num_workers=1))
     assert isinstance(with_workers, _BaseDataLoaderIter)
     assert not isinstance(opened(DataLoader(data(4), 2)), _BaseDataLoaderIter)

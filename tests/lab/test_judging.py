@@ -298,7 +298,7 @@ def test_the_short_table_has_what_differs_at_half_or_at_all_of_the_work_and_name
         ["digits", "40 % label noise", "92.00 → 92.00", "0.00 [0.00, 0.00]",
          "92.00 → 93.33", "+1.33 [\N{MINUS SIGN}0.10, +2.77]", "3"],
     ]  # fmt: skip
-    assert "exactly 0 there: digits (plain data); mnist (plain data)." in text
+    assert "exactly 0 there at every budget that ran: digits (plain data); mnist (plain data)." in text
     assert "over all 3 cells" in text  # those of the budgets that are judged
 
 

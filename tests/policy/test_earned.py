@@ -16,7 +16,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection.earned import Earned
 from adaselection.errors import StateError
 from adaselection.functional.evidence import two_classes
-from adaselection.worth import Worth
+from adaselection.worth import Worth, how_often
 
 SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
 Losses = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
@@ -269,6 +269,16 @@ def test_the_unit_of_the_losses_changes_nothing(scale: float) -> None:
     plain, scaled = wrong(0.3), Stream(lambda *given: wrong(0.3)(*given) * scale).run(8)
     assert scaled.members == Stream(plain).run(8).members
     assert [out.tolist() for out in scaled.left_out] == [out.tolist() for out in Stream(plain).run(8).left_out]
+
+
+def test_what_was_drawn_by_force_is_not_counted_for_many() -> None:
+    upper = torch.tensor([True] * 2 + [False] * 8)  # of a window with 4 of 12 in the upper class: half were drawn
+    assert how_often(upper, 4 / 12, 0.05) == pytest.approx(0.5)
+    assert how_often(torch.tensor([True] * 4 + [False] * 8), 4 / 12, 0.05) == pytest.approx(1.0)
+    assert how_often(torch.tensor([False] * 8), 4 / 12, 0.05) == 0.05
+    worth = Worth()  # 8 of 10 chosen are fine, and 8 of all 12
+    worth.see((~upper).double(), torch.where(upper, how_often(upper, 4 / 12, 0.05), 1.0))
+    assert worth.gains[1] == pytest.approx((8 / 10) / (8 / 12))
 
 
 @pytest.mark.parametrize(("height", "member"), [(0.95, "uniform"), (1.4, "trusted")])

@@ -28,12 +28,17 @@ class Verdict:
 
 
 def outcome(row: Row) -> Outcome:
-    """Judge a row by its interval: all above 0, all below, 0 itself, or around it. Without one nothing is known."""
+    """Judge a row by its interval: all above 0, all below, 0 itself, or around it. Without one nothing is known.
+
+    Two seeds that happen to differ by the same give an interval without width, by which nothing is told.
+    """
     difference = row.difference
     if difference is None or difference.ci_low is None or difference.ci_high is None:
         return "unknown"
     if difference.ci_low == difference.ci_high == 0:
         return "equal"
+    if difference.ci_low == difference.ci_high and difference.n < 3:
+        return "same"
     if difference.ci_low > 0:
         return "better"
     return "worse" if difference.ci_high < 0 else "same"
@@ -84,7 +89,7 @@ def _single(study: Study, row: Row, name: str) -> str:
     known = f"{wording.plural(difference.n, 'seed')}"
     ends = (difference.ci_low, difference.ci_high)
     if outcome(row) == "equal":
-        return f"{name} gave exactly what uniform gives at the same budget ({budget}, {known}){_why_equal(row)}"
+        return f"{name} gave the very scores of uniform at the same budget ({budget}, {known}){_why_equal(row)}"
     if outcome(row) == "same":
         amount = f"{wording.signed(difference.mean, places)} {unit}".strip()
         ci = wording.interval(difference, places)

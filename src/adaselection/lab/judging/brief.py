@@ -43,7 +43,8 @@ def short(records: Iterable[Record]) -> str:
     caption = (
         "Budget: share of the full run's forward and backward work. Accuracy in %, for bike and regression the mean "
         "squared error; means over the seeds. Difference: paired by seed, positive is better, in points or, for an "
-        f"error, in % of uniform's. {_equal(equal, studies)}"
+        f"error, in % of uniform's; without runs that diverged. At 100 % uniform is full training at the better of the "
+        f"rates that were run. A dash: not run. {_equal(equal, studies)}"
     )
     return "\n\n".join((md.table([*headers, "seeds"], rows, left=2), caption, _verdicts(cells(studies))))
 
@@ -82,7 +83,8 @@ def _equal(equal: Sequence[Study], studies: Sequence[Study]) -> str:
     others = [f"{study.task} ({study.preset} preset, {md.setting(study)})" for study in equal if study.preset != PRESET]
     if not parts + others:
         return ""
-    return f"Not in the table, as every difference is exactly 0 there: {'; '.join((*parts, *others))}."
+    where = "; ".join((*parts, *others))
+    return f"Not in the table, as every difference is exactly 0 there at every budget that ran: {where}."
 
 
 def _verdicts(found: Sequence[Compared]) -> str:

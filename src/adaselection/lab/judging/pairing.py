@@ -77,7 +77,7 @@ class Compared:
 
 
 def compare(study: Study, row: Row, rival: Row | None) -> Compared:
-    """Pair the runs of a row with those of its rival that have the same seed and data and ran on the same device.
+    """Pair the runs of a row with those of its rival of the same seed and data that ran on the same kind of device.
 
     Two devices round differently, and runs of one seed then differ by more than many an arm differs from uniform.
     """
