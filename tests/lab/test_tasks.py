@@ -66,7 +66,13 @@ def test_a_held_out_part_is_taken_from_training_and_hides_the_test_set(task, no_
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_presets_are_complete_and_paper_means_the_papers_optimiser(task):
-    assert [name for name in task.presets if name != "brief"] == ["paper", "cpu", "smoke"]
+    pictures = task.name in ("cifar10", "cifar100", "svhn")
+    wanted = ["paper", "cpu", *(["gpu"] if pictures else []), "smoke"]
+    assert [name for name in task.presets if name != "brief"] == wanted
+    if pictures:  # the network and the passes of the paper, on the rows of cpu
+        gpu, cpu, paper = (task.presets[name] for name in ("gpu", "cpu", "paper"))
+        assert (gpu.model, gpu.epochs, gpu.batch_size) == (paper.model, paper.epochs, paper.batch_size)
+        assert gpu.train_size == cpu.train_size
     assert all(preset.model in MODELS for preset in task.presets.values())
     paper = task.presets["paper"]
     assert (paper.learning_rate, paper.momentum, paper.schedule, paper.score_mode) == (
