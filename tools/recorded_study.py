@@ -10,8 +10,9 @@ choice of samples. Some rates are set by hand: bike's (the chosen 0.2 diverged w
 arms), wikitext2's (the chosen 1 diverged too), mnist's (its preset's) and clean cifar10's (from the records in
 results/cifar10). For full runs under wrong labels, digits and mnist have trials of their own, as the rates for half of
 one are too high; so is that of digits' long tail, 0.4: under either arm 10 of 20 seeds ended at one class, and these
-took the rate of `full`. No default was set on what `others` and
-`gpu` run; they ran last, cifar100 and `gpu` on a GPU. docs/results says which runs of the other parts are missing.
+took the rate of `full`. For half of a run of the noisy digits lower rates than those of `tune` were tried too late to
+be taken. No default was set on what `others` and `gpu` run; they ran last, cifar100 and `gpu` on a GPU. docs/results
+says which runs of the other parts are missing.
 """
 
 import argparse
@@ -71,7 +72,6 @@ IN_FULL = {
 """Learning rates of digits for a full run, where that for half of one is too high; by trials at that budget."""
 GPU = ("--preset", "gpu")
 TUNED_LADDER: Settings = {"digits": [[], NOISY], "regression": [[]]}
-FULL_RATES = "0.005,0.01,0.02,0.05,0.15"
 TRIALS = {"digits": 10, "bike": 5, "regression": 2}  # bike's larger rates diverge with some seeds only
 RATES = {"digits": "0.05,0.15,0.4", "bike": "0.03,0.1,0.2", "regression": "0.0005,0.001,0.003"}
 
@@ -85,16 +85,19 @@ def commands(part: str) -> Iterator[list[str]]:
                     yield tune(task, LADDER, 2, setting)
                 yield tune(task, PAIR, TRIALS[task], setting)
         yield ["tune", "cifar10", "--arms", PAIR, "--learning-rates", "0.1,0.25,0.6", "--budget", "0.3", *NOISY]
-        for share in ("0.2", "0.4"):
-            yield full_trials("digits", FULL_RATES, "5", "--label-noise", share)
-        yield full_trials("digits", f"0.002,{FULL_RATES}", "5", "--regime", "noise_switch", *NOISY)
-        for share in ("0.2", "0.4"):
-            yield full_trials("mnist", "0.02,0.05,0.1", "2", "--label-noise", share)
+        for setting in (["--label-noise", "0.2"], NOISY, ["--regime", "noise_switch", *NOISY]):
+            yield uniform_trials("digits", "0.5", "0.005,0.01,0.02,0.05", "5", *setting)
+            rates = "0.005,0.01,0.02,0.05,0.15" if setting[0] != "--regime" else "0.002,0.005,0.01,0.02,0.05,0.15"
+            yield uniform_trials("digits", "1.0", rates, "5", *setting)
+        for setting in (["--label-noise", "0.2"], NOISY):
+            yield uniform_trials("mnist", "1.0", "0.02,0.05,0.1", "2", *setting)
+        for _, setting in CHOSEN["cifar10"][1:]:
+            yield uniform_trials("cifar10", "0.3", "0.1,0.25,0.6", "3", *setting)
         for _, setting in CHOSEN["cifar100"]:
-            yield uniform_trials("cifar100", "0.05,0.1,0.25,0.5", "2", *setting)
-        yield uniform_trials("wikitext2", "0.1,0.3,1,3", "2")
+            yield uniform_trials("cifar100", "0.3", "0.05,0.1,0.25,0.5", "2", *setting)
+        yield uniform_trials("wikitext2", "0.3", "0.1,0.3,1,3", "2")
         for setting in ([], NOISY):
-            yield uniform_trials("cifar10", "0.05,0.1,0.2", "1", *GPU, *setting)
+            yield uniform_trials("cifar10", "0.3", "0.05,0.1,0.2", "1", *GPU, *setting)
     if part == "small":
         for task in SMALL:
             for learning_rate, setting in CHOSEN[task]:
@@ -120,8 +123,9 @@ def commands(part: str) -> Iterator[list[str]]:
             arms = PAIR if setting else "recorded"
             yield compare(part, arms, "1.0", 3, *setting, "--learning-rate", learning_rate)
     if part == "more":
-        for setting in ([], NOISY):
-            yield compare("mnist", "full,uniform_budget", "1.0", 5, *setting, "--learning-rate", "0.1")
+        for setting in ([], ["--label-noise", "0.2"], NOISY, ["--regime", "duplicated"]):
+            yield compare("mnist", "full", "1.0", 5, *setting, "--learning-rate", "0.1")
+        yield compare("mnist", "uniform_budget", "1.0", 4, "--regime", "duplicated", "--learning-rate", "0.1")
     if part == "others":
         for task in ("cifar100", "wikitext2"):
             for learning_rate, setting in CHOSEN[task]:
@@ -132,15 +136,9 @@ def commands(part: str) -> Iterator[list[str]]:
             yield compare("cifar10", "full,recorded", "1.0", seeds, *GPU, *setting, "--learning-rate", "0.05")
 
 
-def full_trials(task: str, rates: str, seeds: str, *setting: str) -> list[str]:
-    """Trials of uniform for a full run, whose choice both arms take."""
-    trials = ["tune", task, "--arms", "uniform_budget", "--budget", "1.0", "--learning-rates", rates, "--seeds", seeds]
-    return [*trials, *setting]
-
-
-def uniform_trials(task: str, rates: str, seeds: str, *setting: str) -> list[str]:
+def uniform_trials(task: str, budget: str, rates: str, seeds: str, *setting: str) -> list[str]:
     """Trials of uniform alone, whose choice both arms take."""
-    trials = ["tune", task, "--arms", "uniform_budget", "--budget", "0.3", "--learning-rates", rates, "--seeds", seeds]
+    trials = ["tune", task, "--arms", "uniform_budget", "--budget", budget, "--learning-rates", rates, "--seeds", seeds]
     return [*trials, *setting]
 
 

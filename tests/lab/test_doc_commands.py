@@ -1,5 +1,6 @@
 """Every ``adaselection`` command of the documents is one that the command line accepts."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -33,6 +34,31 @@ def test_the_study_is_made_of_commands_that_are_accepted() -> None:
     words = [[*line, "--out", "runs", "--jobs", "2"] for part in study["PARTS"] for line in study["commands"](part)]
     assert {line[1] for line in words} == set(SEEDS)
     assert all(parse(line) is not None for line in words)
+
+
+def option(words: list[str], name: str, otherwise: str) -> str:
+    return words[words.index(name) + 1] if name in words else otherwise
+
+
+def test_every_run_that_the_tables_judge_by_is_one_of_the_study() -> None:
+    study = runpy.run_path(str(ROOT / "tools" / "recorded_study.py"))
+    made = set()
+    for words in (words for part in study["PARTS"] for words in study["commands"](part) if words[0] == "compare"):
+        setting = (words[1], option(words, "--preset", "cpu"), option(words, "--regime", "plain"),
+                   float(option(words, "--label-noise", "0")))  # fmt: skip
+        rate = option(words, "--learning-rate", "")  # without one it is the tuned one, or the preset's
+        for arm in option(words, "--arms", "").split(","):
+            for budget in option(words, "--budgets", "").split(","):
+                made.add((*setting, arm, 1.0 if arm == "full" else float(budget), float(rate) if rate else None))
+    found = set()
+    for path in (ROOT / "results" / "recorded").glob("*/*.json"):
+        config = json.loads(path.read_text(encoding="utf-8"))["config"]
+        if config["split"] == "test":
+            setting = (config["task"], config["preset"], config.get("regime", "plain"), config["label_noise"])
+            key = (*setting, config["arm"], config["budget"])
+            found.add((*key, None if (*key, None) in made else config["learning_rate"]))
+    assert found
+    assert found <= made
 
 
 def test_a_wrong_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
