@@ -51,16 +51,8 @@ CPU = Preset(
     train_size=15_000,
     augment=True,
 )
-GPU = Preset(
-    model="resnet18",
-    epochs=30,
-    batch_size=128,
-    learning_rate=0.1,
-    weight_decay=5e-4,
-    train_size=15_000,
-    augment=True,
-)
-"""The rows of ``cpu``, and the paper's network and passes: long enough to learn wrong labels by heart."""
+GPU = replace(CPU, model=PAPER.model, epochs=PAPER.epochs, learning_rate=0.1)
+"""``cpu`` with the paper's network and passes: long enough to learn wrong labels by heart."""
 SMOKE = Preset(model="resnet8", epochs=1, batch_size=64, learning_rate=0.1, train_size=512, augment=True)
 PRESETS = {"paper": PAPER, "cpu": CPU, "gpu": GPU, "brief": BRIEF, "smoke": SMOKE}
 
