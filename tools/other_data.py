@@ -9,6 +9,7 @@ from typing import Any
 
 from adaselection.lab import wording
 from adaselection.lab.judging import markdown as md
+from adaselection.lab.store import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "benchmarks" / "records" / "other_data.json"
@@ -30,11 +31,11 @@ batches are the plain loader's, and the difference is exactly 0."""
 HEADERS = ("data", "wrong", "budget", "plain loader", "difference [95 % CI]", "left out")
 
 
-def _cell(cell: dict[str, Any]) -> tuple[str, ...]:
+def _cell(cell: dict[str, Any], classes: bool) -> tuple[str, ...]:
     low, high = (wording.signed(end, 2) for end in cell["ci"])
-    places = 2 if cell["classes"] else 3
+    places = 2 if classes else 3
     return (
-        cell["set"], f"{cell['wrong']:.0%}".replace("%", " %"), wording.share(cell["budget"]),
+        cell["set"], wording.share(cell["wrong"]), wording.share(cell["budget"]),
         wording.number(cell["plain"], places), f"{wording.signed(cell['difference'], 2)} [{low}, {high}]",
         f"{cell['opened']} of {cell['seeds']}",
     )  # fmt: skip
@@ -44,10 +45,9 @@ def page(record: dict[str, Any]) -> str:
     """The page."""
     results, where, settings = record["results"], record["environment"], record["settings"]
     cells, sets = results["cells"], results["sets"]
-    for cell in cells:
-        cell["classes"] = sets[cell["set"]]["classes"]
     won, lost = (sum(sign * cell["ci"][side] > 0 for cell in cells) for sign, side in ((1, 0), (-1, 1)))
     left = [cell for cell in cells if cell["opened"]]
+    rows = [_cell(cell, sets[cell["set"]]["classes"]) for cell in left]
     bars = f"{wording.signed(results['bar'], 1)} points (for a number {wording.signed(10 * results['bar'], 0)} %)"
     verdict = (
         f"Of {len(cells)} cells of data, share of wrong labels or outliers, and budget, something was left out in "
@@ -59,7 +59,7 @@ def page(record: dict[str, Any]) -> str:
         f"{settings['repeats']} seeds; {where['cpu']}, {where['cores']} cores, one thread a run, "
         f"torch {where['torch']}, {record['started'][:10]}."
     )
-    parts = (INTRO, verdict, described, md.table(HEADERS, map(_cell, left)), measured)
+    parts = (INTRO, verdict, described, md.table(HEADERS, rows), measured)
     return "\n\n".join(parts) + "\n"
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     """Write the page."""
     text = page(json.loads(RECORD.read_text(encoding="utf-8")))
     if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        PAGE.write_text(text, encoding="utf-8")
+        write_atomically(PAGE, text)
         print(f"updated {PAGE}")
 
 
