@@ -12,7 +12,7 @@ from adaselection.lab.record import Record
 from adaselection.lab.stats import PairedDifference, mean, paired_difference, standard_deviation
 from adaselection.lab.tasks.regimes import setting_in_words
 
-__all__ = ["OPPONENT", "Row", "Study", "summarise"]
+__all__ = ["OPPONENT", "Row", "Study", "pair_key", "summarise"]
 
 OPPONENT = "uniform_budget"
 _ORDER = ("full", OPPONENT, "uniform_rate", "placebo", "recorded", "adaselection", "adaselection_paper")
@@ -191,6 +191,11 @@ def _present(values: Sequence[float | None]) -> float | None:
     return mean(known) if len(known) == len(values) else None
 
 
+def pair_key(run: Record) -> tuple[int, str, str]:
+    """What runs must share to be paired: seed, data and kind of device, as two kinds of it round differently."""
+    return run.config.seed, run.config.data, run.environment.device
+
+
 def _compared(row: Row, rows: Sequence[Row]) -> Row:
     """Set a row beside uniform at the same budget; the better of several such rows (the harder opponent)."""
     sign = 1.0 if row.records[0].result.higher_is_better else -1.0
@@ -204,11 +209,11 @@ def _compared(row: Row, rows: Sequence[Row]) -> Row:
     if row.arm == OPPONENT or row.diverged or not rivals:
         return row
     rival = max(rivals, key=lambda candidate: sign * (candidate.mean or 0.0))
-    data = {run.config.seed: run.config.data for run in rival.records}
+    pairs = set(map(pair_key, rival.records))
     ours = {
         run.config.seed: sign * run.result.value
         for run in row.records
-        if run.result.value is not None and data.get(run.config.seed) == run.config.data
+        if run.result.value is not None and pair_key(run) in pairs
     }
     theirs = {seed: sign * value for seed, value in rival.values.items()}
     return replace(row, difference=paired_difference(ours, theirs), opponent=rival.label)

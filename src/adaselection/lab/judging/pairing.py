@@ -9,9 +9,8 @@ from typing import Literal
 
 from adaselection.lab import stats
 from adaselection.lab.judging.settings import limits
-from adaselection.lab.record import Record
 from adaselection.lab.stats import PairedDifference
-from adaselection.lab.summary import OPPONENT, Row, Study
+from adaselection.lab.summary import OPPONENT, Row, Study, pair_key
 
 __all__ = ["Compared", "Outcome", "compare", "hardest", "rival_of"]
 
@@ -83,9 +82,9 @@ def compare(study: Study, row: Row, rival: Row | None) -> Compared:
     """
     if rival is None:
         return Compared(study, row, None, {})
-    like = {run.config.seed: _like(run) for run in rival.records}
+    there = set(map(pair_key, rival.records))
     theirs = rival.values
-    ours = {r.config.seed: r.result.value for r in row.records if like.get(r.config.seed) == _like(r)}
+    ours = {run.config.seed: run.result.value for run in row.records if pair_key(run) in there}
     pairs = {seed: (value, theirs[seed]) for seed, value in ours.items() if value is not None and seed in theirs}
     sign = 1.0 if study.higher_is_better else -1.0
     base = stats.mean([b for _, b in pairs.values()]) if study.unit != "%" else 100.0
@@ -106,7 +105,7 @@ def rival_of(study: Study, row: Row, arm: str = OPPONENT) -> Row | None:
         if other.arm == arm or (arm == OPPONENT and other.arm == "full" and row.budget == 1)
         if other.budget == row.budget and other.rate in (None, row.rate) and _version(other) == _version(row)
     ]
-    paired = [other for other in found if set(map(_like, other.records)) & set(map(_like, row.records))]
+    paired = [other for other in found if set(map(pair_key, other.records)) & set(map(pair_key, row.records))]
     return None if row.arm == arm else hardest(paired or found, study)
 
 
@@ -115,11 +114,6 @@ def hardest(rows: Sequence[Row], study: Study) -> Row | None:
     sign = 1 if study.higher_is_better else -1
     whole = [row for row in rows if row.mean is not None] or list(rows)
     return max(whole, key=lambda row: sign * (row.mean or 0.0), default=None)
-
-
-def _like(run: Record) -> tuple[int, str, str]:
-    """What two runs have in common that can be paired."""
-    return run.config.seed, run.config.data, run.environment.device
 
 
 def _version(row: Row) -> str:
