@@ -1,6 +1,7 @@
 """README.md says what the committed records say."""
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -48,6 +49,55 @@ def test_the_readme_says_what_the_committed_records_say(tool, copy, root):
         assert bool(text.strip()) == any((root / "results" / name).rglob("*.json")), name
         assert f"- {text.splitlines()[0]}\n" in blocks[tool.SCORING]
     assert (root / "docs" / "images" / f"{tool.PICTURE}.svg").exists()
+
+
+def rows(text, first):
+    """Cells of the rows of a page's tables that begin with a word."""
+    found = ([cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if line[:1] == "|")
+    return [cells for cells in found if cells[0] == first]
+
+
+def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(root):
+    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    page = {name: (root / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
+            for name in ("speed", "seconds", "peers")}  # fmt: skip
+    clean = re.search(r"full training: (\d) of (\d).*uniform: (\d) of", page["speed"])
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven")
+    fast, tasks, faster = (words[int(number)] for number in clean.groups())
+    assert f"On clean data {faster} task reaches full training's accuracy 1.25 times sooner" in readme
+    assert f"and {fast} of {tasks} reach it 1.5 times sooner" in readme
+    missed = {}
+    for task in ("bike", "cifar10", "digits", "mnist", "regression"):
+        held, cells = map(int, rows(page["seconds"], task)[0][5].split(" of "))
+        missed[task] = (cells - held, cells)
+    small = [missed[task] for task in ("digits", "bike", "regression")]
+    assert f"{sum(miss for miss, _ in small)} of {sum(cells for _, cells in small)} cells of digits, bike and" in readme
+    assert f"by which {words[missed['mnist'][0]]} cells of mnist miss it" in readme
+    assert missed["cifar10"][0] == 0
+    (ours,) = rows(page["peers"].partition("40 % label noise")[2], "`adaselection_recorded`")
+    assert f"the gain is {float(ours[3].split()[0]):+.1f} points at 40 %" in readme
+    results = json.loads((root / "benchmarks" / "records" / "other_data.json").read_text(encoding="utf-8"))["results"]
+    cells, (worst,) = results["cells"], [cell for cell in results["cells"] if cell["difference"] < results["bar"]]
+    won = sum(cell["ci"][0] > 0 for cell in cells)
+    assert not any(cell["ci"][1] < 0 for cell in cells)
+    assert f"there {won} of {len(cells)} cells are won and none lost, and in one the mean is" in readme
+    assert f"the mean is {-worst['difference']:.2f} points worse" in readme
+
+
+def test_the_rate_that_was_tried_too_late_is_as_much_better_as_the_readme_says(root):
+    trials = {}
+    for path in (root / "results" / "recorded" / "digits").glob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        config = record["config"]
+        if (config["split"], config["arm"], config["budget"]) == ("validation", "uniform_budget", 0.5):
+            key = config.get("regime", "plain"), config["label_noise"], config["learning_rate"]
+            trials.setdefault(key, {})[config["seed"]] = record["result"]["value"]
+    gains = []
+    for share in (0.2, 0.4):
+        late, taken = (trials["plain", share, rate] for rate in (0.02, 0.05))
+        gains.append(sum(value - taken[seed] for seed, value in late.items()) / len(late))
+    said = f"is {min(gains):.1f} to {max(gains):.1f} points better for uniform there"
+    assert said in " ".join((root / "README.md").read_text(encoding="utf-8").split())
 
 
 def test_new_records_change_their_own_block_and_picture_and_only_once(tool, copy):
