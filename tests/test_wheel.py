@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import adaselection
 from doc_blocks import PRELUDE, read_blocks
 
 
@@ -90,3 +91,15 @@ def test_the_command_says_what_to_install_where_the_extra_is_missing(installed: 
     assert done.returncode == 2
     assert 'pip install ".[lab]"' in done.stderr
     assert "not installed here: tyro" in done.stderr
+
+
+def test_the_command_says_its_version_without_the_extra(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import importlib.util as u, sys\n"
+        "u.find_spec = lambda name, *rest: None\n"
+        "sys.argv = ['adaselection', '--version']\n"
+        "from adaselection._entry import main\n"
+        "sys.exit(main())\n"
+    )
+    printed = run([sys.executable, "-c", code], tmp_path, PYTHONPATH=str(installed))
+    assert printed.startswith(f"adaselection {adaselection.__version__}, torch ")

@@ -3,6 +3,10 @@
 import sys
 from importlib.util import find_spec
 
+import torch
+
+import adaselection
+
 __all__ = ["main"]
 
 _NEEDED = ("tyro", "rich", "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "joblib", "filelock")
@@ -19,6 +23,9 @@ def main() -> int:
     Returns:
         The exit code: 0 if all went well, 2 if the packages of the extra ``lab`` are missing.
     """
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"adaselection {adaselection.__version__}, torch {torch.__version__}\n")
+        return 0
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.stderr.write(_ADVICE.format(missing=", ".join(missing), python=sys.executable or "python"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from adaselection import checks, distributed
 from adaselection.base import Policy
@@ -89,14 +90,29 @@ def _default_window(rows: int, policy: Policy) -> int:
     return min(_WINDOW_ROWS, math.ceil(rows / max(1, parts)))
 
 
-def check_policy(policy: object) -> None:
+def policy_of(given: object, name: str = "policy") -> Policy:
+    """What was given, once it is known to be a policy; ``name`` is the argument's.
+
+    Raises:
+        ArgumentError: it is none.
+    """
+    if isinstance(given, Policy):
+        return given
+    fix = ""
+    if isinstance(given, str):
+        fix = f" For one method alone, pass SingleMethod({given!r}, rate=0.3)."
+    elif isinstance(given, Iterable):
+        fix = " The loader comes first, and the policy after it."
+    raise ArgumentError(f"{name} must be a policy such as AdaSelection(rate=0.3); got {given!r:.80}.{fix}")
+
+
+def check_policy(given: object) -> None:
     """Refuse what is no policy, and counts that would differ between processes.
 
     Raises:
         ArgumentError: it cannot work.
     """
-    if not isinstance(policy, Policy):
-        raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
+    policy = policy_of(given)
     if policy.own_count and distributed.world_size() > 1:
         raise ArgumentError(
             f"{policy.methods[0]!r} sets its own count, which would differ between the processes. Take a method of "
@@ -112,9 +128,14 @@ def check_loader(loader: object) -> None:
     """
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         kind = "an iterable data set" if isinstance(loader, DataLoader) else type(loader).__name__
+        fix = "Use SelectiveLoader, which scores the batches as they come."
+        if isinstance(loader, Policy):
+            fix = "The loader comes first, and the policy after it."
+        elif isinstance(loader, Sequence | Dataset) and not isinstance(loader, IterableDataset):
+            fix = "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=..., shuffle=True)."
         raise ArgumentError(
             f"RecordedLoader needs a torch.utils.data.DataLoader over a map-style data set, to load instances by "
-            f"their ids; got {kind}. Use SelectiveLoader, which scores the batches as they come."
+            f"their ids; got {kind}. {fix}"
         )
     checks.refuse_prepared(loader)
     if loader.batch_sampler is None:

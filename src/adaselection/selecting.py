@@ -15,6 +15,7 @@ from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
 from adaselection.errors import ArgumentError, NonFiniteLossError
 from adaselection.functional import kept_per_batch
+from adaselection.limits import policy_of
 from adaselection.meter import Meter
 from adaselection.scoring import ModelScorer
 from adaselection.tree import Batch
@@ -175,7 +176,7 @@ class Selector:
             self.policy.check()
 
 
-def check_parts(loader: object, policy: object, weighted: bool, cheap: object, scope: object, join: object) -> None:
+def check_parts(loader: object, given: object, weighted: bool, cheap: object, scope: object, join: object) -> None:
     """Refuse what is no loader, policy, `CheapScores`, scope or join, and sample weights that nobody would use.
 
     Raises:
@@ -186,13 +187,12 @@ def check_parts(loader: object, policy: object, weighted: bool, cheap: object, s
     if cheap is not None and not isinstance(cheap, CheapScores):
         raise ArgumentError(f"cheap must be CheapScores(...), such as CheapScores(shrink=2); got {cheap!r}.")
     if not isinstance(loader, Iterable):
-        raise ArgumentError(
-            f"loader must be an iterable of batches; got {type(loader).__name__}. "
-            "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
-        )
+        fix = "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
+        if isinstance(loader, Policy):
+            fix = "The loader comes first, and the policy after it."
+        raise ArgumentError(f"loader must be an iterable of batches; got {type(loader).__name__}. {fix}")
     checks.refuse_prepared(loader)
-    if not isinstance(policy, Policy):
-        raise ArgumentError(f"policy must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
+    policy = policy_of(given)
     policy.check_fresh()
     if policy._on_records:
         raise ArgumentError(

@@ -242,6 +242,8 @@ def test_arguments(options: dict[str, Any], words: str) -> None:
         selective(20, 4, **options)
     with pytest.raises(ArgumentError, match="iterable"):
         SelectiveLoader(3, AdaSelection(), model=net(), loss_fn=CE)
+    with pytest.raises(ArgumentError, match="The loader comes first, and the policy after it"):
+        SelectiveLoader(AdaSelection(), [], model=net(), loss_fn=CE)
 
 
 def test_parts_of_different_lengths_are_refused_by_name() -> None:

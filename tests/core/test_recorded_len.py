@@ -212,11 +212,20 @@ def test_loaders_that_cannot_work() -> None:
     rows = data(20)
     whole = DataLoader(rows, sampler=BatchSampler(SequentialSampler(rows), 5, False), batch_size=None)
     unordered = DataLoader(rows, batch_size=2, num_workers=1, in_order=False)
-    for loader, message in ((whole, "batch_size=None"), (unordered, "in_order=True"), ([1], "got list")):
+    for loader, message in (
+        (whole, "batch_size=None"),
+        (unordered, "in_order=True"),
+        ([1], r"got list. Wrap a data set in torch.utils.data.DataLoader"),
+        (rows, r"got TensorDataset. Wrap a data set in torch.utils.data.DataLoader"),
+        (iter(()), "Use SelectiveLoader"),
+        (AdaSelection(), "The loader comes first, and the policy after it"),
+    ):
         with pytest.raises(ArgumentError, match=message):
             RecordedLoader(loader, AdaSelection())  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="policy must be a policy"):
+    with pytest.raises(ArgumentError, match=r"policy must be a policy .* pass SingleMethod\('uniform', rate=0.3\)"):
         RecordedLoader(DataLoader(rows), "uniform")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="The loader comes first, and the policy after it"):
+        RecordedLoader(DataLoader(rows), DataLoader(rows))  # type: ignore[arg-type]
     named = DataLoader({"a": 1, "b": 2}, sampler=["a", "b"], batch_size=1)  # type: ignore[arg-type]
     loader = RecordedLoader(named, SingleMethod("uniform", 0.5))
     with pytest.raises(ArgumentError, match=r"a list of ints for each batch; got \['a'\]"):

@@ -127,7 +127,8 @@ def test_compare_ends_with_a_table_of_every_arm_and_a_verdict(width, out, capsys
     assert compare(out, "--arms", ",".join(chosen), "--seeds", "2") == 0
     text = capsys.readouterr().out
     runs, table = text.split("digits (smoke preset)")
-    assert len(runs.splitlines()) == 10
+    assert " ".join(runs.split()).startswith("Learning rates: 0.1 for full, uniform_budget, uniform_rate, ")
+    assert len(re.findall(r"^digits/smoke ", runs, re.MULTILINE)) == 10
     rows = re.findall(r"^ (\w+) +(?:\u2013|0\.3) ", table, re.MULTILINE)
     assert sorted(rows) == sorted(chosen)
     sentence = " ".join(text.split("\n\n")[-1].split())
@@ -142,9 +143,11 @@ def test_compare_ends_with_a_table_of_every_arm_and_a_verdict(width, out, capsys
 def test_tune_names_the_best_learning_rate_and_compare_takes_it(out, capsys):
     words = ["--arms", "uniform_budget,big_loss", "--out", str(out)]
     assert main(["tune", "digits", *SHORT, "--learning-rates", "0.000001,0.1", *words]) == 0
-    table = capsys.readouterr().out.splitlines()[-2:]
+    *table, first, second = capsys.readouterr().out.splitlines()[-4:]
     assert [line.split()[0] for line in table] == ["big_loss", "uniform_budget"]
     assert [line.split()[-1] for line in table] == ["0.1", "0.1"]
+    assert first == "big_loss: 0.1 is the highest tried, so try higher ones."
+    assert second.startswith("uniform_budget: 0.1 is ")
     trials = RecordStore(out).read_all()[0]
     assert {(r.config.split, r.config.seed) for r in trials} == {("validation", 1000)}
     assert compare(out, "--arms", "uniform_budget,big_loss", "--seeds", "1") == 0

@@ -1,6 +1,5 @@
 """Many runs: none twice, none lost, whoever does them and whatever happens to whom."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,9 @@ import pytest
 from adaselection.errors import ArgumentError
 from adaselection.lab import grid as grid_module
 from adaselection.lab.arms import PolicyOptions
-from adaselection.lab.grid import grid, named, run_grid, with_tuned
+from adaselection.lab.grid import grid, named, run_grid
 from adaselection.lab.instances import instances_path
 from adaselection.lab.store import RecordStore
-from lab.records_factory import make
 from lab.smoke import spec
 
 ARMS = ("full", "uniform_budget", "adaselection")
@@ -145,37 +143,6 @@ def test_two_jobs_give_the_same_records_as_one(tmp_path):
         records[jobs] = {record.run_id: record for record in store.read_all()[0]}
     assert {k: r.repeatable() for k, r in records[1].items()} == {k: r.repeatable() for k, r in records[2].items()}
     assert not any(record.environment.exclusive for record in records[2].values())
-
-
-def trial(arm, learning_rate, value, *, seed=0, rate=0.3, regime="plain"):
-    config = {"split": "validation", "preset": "smoke", "learning_rate": learning_rate, "regime": regime}
-    return make(arm=arm, seed=seed, rate=rate, config=config, result={"value": value})
-
-
-def test_every_arm_gets_the_learning_rate_that_its_own_trials_chose():
-    records = [trial("adaselection", lr, value) for lr, value in ((0.1, 90.0), (0.3, 93.0), (0.5, 91.0))]
-    records += [trial("adaselection", 0.3, 90.0, seed=1), trial("adaselection", 0.5, 95.0, seed=1)]
-    records += [trial("uniform_budget", lr, value) for lr, value in ((0.1, 90.0), (0.3, None), (0.5, 89.0))]
-    records += [make(arm="big_loss", value=99.0, config={"preset": "smoke", "learning_rate": 0.7})]  # no trial
-    specs = grid(spec(), ("adaselection", "uniform_budget", "big_loss"), [0.3], [0.5], [0])
-    assert [s.learning_rate for s in with_tuned(specs, records)] == [0.5, 0.1, None]
-    given = [replace(each, learning_rate=0.2) for each in specs]
-    assert with_tuned(given, records) == given
-    assert with_tuned(grid(spec(preset="cpu"), ["adaselection"], [0.3], [0.5], [0]), records)[0].learning_rate is None
-
-
-def test_trials_at_the_same_budget_and_rate_count_first():
-    records = [trial("adaselection", 0.1, 90.0), trial("adaselection", 0.5, 80.0)]
-    records += [trial("adaselection", 0.1, 80.0, rate=0.1), trial("adaselection", 0.5, 90.0, rate=0.1)]
-    specs = grid(spec(), ["adaselection"], [0.1, 0.2, 0.3], [0.5], [0])
-    assert [s.learning_rate for s in with_tuned(specs, records)] == [0.5, 0.5, 0.1]
-
-
-def test_trials_of_the_same_regime_count_first_and_those_of_another_where_there_are_none():
-    records = [trial("adaselection", 0.1, 90.0), trial("adaselection", 0.5, 80.0)]
-    records += [trial("adaselection", lr, value, regime="duplicated") for lr, value in ((0.1, 80.0), (0.5, 90.0))]
-    specs = [spec(regime=regime, rate=0.3, budget=0.5) for regime in ("plain", "duplicated", "long_tail")]
-    assert [s.learning_rate for s in with_tuned(specs, records)] == [0.1, 0.5, 0.1]
 
 
 def test_a_folder_that_cannot_be_written_stops_a_grid_before_it_trains(tmp_path, trained):

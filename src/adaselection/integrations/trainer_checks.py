@@ -6,14 +6,15 @@ from typing import Any, Literal
 
 from adaselection.base import Policy
 from adaselection.errors import ArgumentError
+from adaselection.limits import policy_of
 
 
-def check(trainer: Any, policy: object, plane: str, options: dict[str, Any], row_losses: Any) -> None:
+def check(trainer: Any, given: object, plane: str, options: dict[str, Any], row_losses: Any) -> None:
     """Refuse what cannot work, before anything is trained.
 
     Args:
         trainer: the Trainer.
-        policy: the user's ``selection``.
+        given: the user's ``selection``.
         plane: the user's.
         options: the user's ``selection_options``.
         row_losses: the user's, or None.
@@ -21,8 +22,7 @@ def check(trainer: Any, policy: object, plane: str, options: dict[str, Any], row
     Raises:
         ArgumentError: it cannot work; the message has the fix.
     """
-    if not isinstance(policy, Policy):
-        raise ArgumentError(f"selection must be a policy such as AdaSelection(rate=0.3); got {policy!r}.")
+    policy = policy_of(given, "selection")
     if row_losses is not None and not callable(row_losses):
         raise ArgumentError(f"row_losses must be a function (outputs, inputs) -> losses [b]; got {row_losses!r}.")
     _check_length_stays(policy, plane, options)

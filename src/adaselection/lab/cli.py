@@ -16,7 +16,7 @@ from adaselection.lab.inspecting import Inspect
 from adaselection.lab.paper.command import Paper
 
 Command = Tasks | Methods | Run | Compare | Tune | Report | Profile | Inspect | Holdout | Paper
-_ABOUT = "Train on the samples that are worth a gradient, and measure in seconds and accuracy whether that paid."
+_ABOUT = "Train on the samples worth a gradient, and measure whether that paid."
 
 
 def parse(words: Sequence[str]) -> Command:

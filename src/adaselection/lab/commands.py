@@ -104,7 +104,7 @@ class Run(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Options):
-    """Compare arms at equal cost over seeds; goes on where a killed comparison stopped."""
+    """Compare arms at equal cost over seeds; a killed comparison goes on."""
 
     task: TaskName
     arms: Annotated[str, flag("A,B", "comma-separated arms, and groups of arms")] = _ARMS
@@ -117,19 +117,23 @@ class Compare(Options):
 
     def do(self, console: Console) -> None:
         """Do all runs, and end with the table and a verdict."""
-        from adaselection.lab.grid import grid, with_tuned
+        from adaselection.lab.grid import grid
+        from adaselection.lab.learning_rates import in_words, with_tuned
 
         set_threads(self.threads, self.jobs)
         base = self.spec(self.task, learning_rate=self.learning_rate)
         rates, budgets = numbers("rates", self.rates), numbers("budgets", self.budgets)
         specs = grid(base, words(self.arms), rates, budgets, range(self.seeds), irreducible=self.irreducible)
         store = RecordStore(self.out)
-        _do_all(with_tuned(specs, store.read_all()[0]), store, self.jobs, console)
+        trials = store.read_all()[0]
+        if told := in_words(specs, trials):
+            console.print(Text(told, style="dim"))
+        _do_all(with_tuned(specs, trials), store, self.jobs, console)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tune(Options):
-    """Try learning rates on a validation split; `compare` with the same folder then takes the best of each arm."""
+    """Try learning rates on a validation split; `compare` then takes the best."""
 
     task: TaskName
     learning_rates: Annotated[str, flag("X,Y", "comma-separated candidates, the same for every arm")]
@@ -153,14 +157,17 @@ class Tune(Options):
         make = partial(grid, irreducible=self.irreducible)
         specs = [spec for each in tried for spec in make(each, words(self.arms), [self.rate], [self.budget], seeds)]
         _do_all(specs, store, self.jobs, console)
-        table = plain_table("arm", "tried", "best")
+        table, remarks = plain_table("arm", "tried", "best"), []
         for entry in tuning(store.read_all()[0]):
             setting = entry.task, entry.preset, entry.regime, entry.label_noise
             if setting == (base.task, base.preset, base.regime, base.label_noise):
                 means = ((c.learning_rate, "-" if c.mean is None else f"{c.mean:.4g}") for c in entry.candidates)
                 tries = "  ".join(f"{value:g}: {mean}" for value, mean in means)
                 table.add_row(entry.arm, tries, "-" if entry.chosen is None else f"{entry.chosen:g}")
+                remarks += [f"{entry.arm}: {entry.chosen:g} is {entry.remark}."] if entry.remark else []
         console.print(table)
+        for remark in remarks:
+            console.print(Text(remark, style="dim"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +186,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Measure forward, step, loading and selection on this machine, and say what selection can gain here."""
+    """Measure the parts of a step here, and say what selection can gain."""
 
     task: TaskName
     preset: Preset = "cpu"

@@ -20,7 +20,6 @@ from adaselection.lab.spec import RunSpec, reads_irreducible
 from adaselection.lab.store import RecordStore
 from adaselection.lab.tasks import LoadOptions
 from adaselection.lab.training import Show, train_one
-from adaselection.lab.tuning import tuning
 
 _DEFAULT = ("adaselection", "recorded")  # the arms that the options of the policy are for
 _PATIENCE = 0.5  # seconds between looks at a run that another process has claimed
@@ -93,24 +92,6 @@ def grid(
                     )
                     specs[own] = None
     return list(specs)
-
-
-def with_tuned(specs: Iterable[RunSpec], records: Iterable[Record]) -> list[RunSpec]:
-    """Give every run without a learning rate the one that validation runs chose for its arm, if there are any.
-
-    The trial at the same budget and rate counts first, then the arm's only or first one.
-    """
-    chosen = [entry for entry in tuning(records) if entry.chosen is not None]
-    result = []
-    for spec in specs:
-        config = spec.config("")
-        fits = [t for t in chosen if (t.task, t.preset, t.arm) == (config.task, config.preset, config.arm)]
-        fits = [t for t in fits if t.regime == config.regime] or fits
-        fits = [t for t in fits if t.label_noise == config.label_noise] or fits
-        exact = [t for t in fits if (t.budget, t.rate) == (config.budget, config.rate)] or fits
-        known = spec.learning_rate is not None or not exact
-        result.append(spec if known else replace(spec, learning_rate=exact[0].chosen))
-    return result
 
 
 def named(specs: Iterable[RunSpec]) -> list[Due]:

@@ -23,7 +23,7 @@ __all__ = ["Holdout"]
 
 @dataclass(frozen=True, kw_only=True)
 class Holdout:
-    """Write the irreducible losses that recorded_rho_loss reads: small models judge rows they did not train on."""
+    """Write the irreducible losses that recorded_rho_loss reads."""
 
     task: TaskName
     preset: Preset = "cpu"

@@ -31,7 +31,7 @@ _LEGEND = (
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect:
-    """List the hardest, the never-selected and the suspected-mislabelled rows of a run, and diagnose it."""
+    """List the hardest, never-selected and suspected-mislabelled rows of a run."""
 
     run: Positional[Annotated[str, flag("RUN", "id of a run, its first characters, or the path of its record")]]
     folder: Folder = Path("runs")

@@ -191,7 +191,7 @@ def _tuned(entry: Tuned) -> dict[str, Any]:
         "task": f"{entry.task} ({entry.preset}{', ' if setting else ''}{setting})",
         "arm": entry.arm, "rate": wording.rate(entry.rate), "budget": wording.share(entry.budget),
         "metric": wording.metric(entry.metric), "candidates": tried,
-        "chosen": wording.DASH if entry.chosen is None else f"{entry.chosen:g}",
+        "chosen": wording.DASH if entry.chosen is None else f"{entry.chosen:g}", "remark": entry.remark,
         "used": ", ".join(f"{value:g}" for value in entry.used) or wording.DASH,
         "differs": bool(entry.used) and entry.used != (entry.chosen,),
     }  # fmt: skip

@@ -40,6 +40,21 @@ class Tuned:
     chosen: float | None
     used: tuple[float, ...]
 
+    @property
+    def remark(self) -> str:
+        """What to know of the choice where it is at an end of what was tried, or tied; empty elsewhere."""
+        tried = [candidate.learning_rate for candidate in self.candidates]
+        if self.chosen is None:
+            return ""
+        if len(tried) == 1:
+            return "the only one tried"
+        if self.chosen in (tried[0], tried[-1]):
+            end, more = ("lowest", "lower") if self.chosen == tried[0] else ("highest", "higher")
+            return f"the {end} tried, so try {more} ones"
+        best = next(candidate.mean for candidate in self.candidates if candidate.learning_rate == self.chosen)
+        tied = [f"{c.learning_rate:g}" for c in self.candidates if c.mean == best and c.learning_rate != self.chosen]
+        return f"tied with {', '.join(tied)}" if tied else ""
+
 
 def tuning(records: Iterable[Record]) -> list[Tuned]:
     """Group the validation runs by task, preset, regime, label noise, budget, arm and rate.

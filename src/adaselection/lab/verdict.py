@@ -15,7 +15,7 @@ __all__ = ["Outcome", "Verdict", "outcome", "verdict"]
 Outcome = Literal["better", "equal", "same", "worse", "mixed", "unknown"]
 _CHALLENGERS = {"recorded": "AdaSelection on recorded losses", "adaselection": "AdaSelection on fresh losses"}
 _PLANES = {"recorded": "recorded losses", "adaselection": "fresh losses"}
-_WORDS = {"better": "won", "equal": "equal", "same": "undecided", "worse": "lost", "unknown": "not known"}
+_WORDS = {"better": "won", "same": "undecided", "worse": "lost", "equal": "equal", "unknown": "not known"}
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,8 @@ def _several(study: Study, ours: Sequence[Row], judged: Sequence[Row], tally: st
 
 
 def _tally(kinds: Counter[Outcome], silent: int) -> str:
-    parts = [f"{kinds['better']} won", f"{kinds['same']} undecided", f"{kinds['worse']} lost"]
-    parts += [f"{kinds['equal']} equal"] if kinds["equal"] else []
-    return ", ".join(parts + ([f"{silent} not to be judged"] if silent else []))
+    counts = {word: kinds[kind] for kind, word in _WORDS.items() if kind != "unknown"} | {"not to be judged": silent}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def _unknown(study: Study, ours: Sequence[Row], name: str) -> str:
@@ -157,7 +156,9 @@ def _close(start: str, study: Study, *, best: bool = True) -> str:
 
 
 def _top(study: Study, budget: float, places: int) -> str:
+    """The best mean at a budget, of the arms with the most seeds: that of fewer runs may be best by chance."""
     rows = [row for row in study.rows if row.budget == budget and row.arm != "full" and row.mean is not None]
+    rows = [row for row in rows if row.seeds == max(other.seeds for other in rows)]
     if len(rows) < 2:
         return ""
     sign = 1 if study.higher_is_better else -1

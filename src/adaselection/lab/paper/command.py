@@ -29,7 +29,7 @@ _NO_TIME = "--minutes {:g}: the shortest run that is left takes about {}. Give m
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """Do the runs behind the paper's tables and figures; goes on where a killed one stopped."""
+    """Do the runs behind the paper's tables and figures; a killed one goes on."""
 
     preset: Annotated[Literal["cpu", "paper"], flag("{cpu,paper}", "small networks for CPUs, or the paper's")] = "cpu"
     tasks: Annotated[str, flag("A,B", "comma-separated tasks of the paper")] = ",".join(TASKS)
