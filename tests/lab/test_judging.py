@@ -665,6 +665,32 @@ def test_uniform_is_given_the_seconds_that_the_default_took(task, sign):
         assert seconds.clocked(cell, (less,), less).cell.differences == cell.differences
 
 
+def test_full_training_is_at_the_best_of_its_learning_rates_under_either_name():
+    rows = [*runs("full", moved(BASE, 1.0), budget=1.0), *runs("uniform_budget", BASE), *runs("recorded", BASE)]
+    tuned = [
+        replace(record, config=replace(record.config, learning_rate=0.3))
+        for record in runs("uniform_budget", moved(BASE, 2.0), budget=1.0)
+    ]
+    for records, arm, budgets in ((rows, "full", [0.5, 1.0]), ([*rows, *tuned], "uniform_budget", [0.5, 1.0])):
+        found = study(records)
+        full, uniform = ladders.full_row(found), ladders.opponent(found)
+        assert (full.arm, full.budget) == (arm, 1.0)
+        assert [row.budget for row in uniform.rows] == budgets
+        assert uniform.rows[-1] == full
+
+
+def test_uniform_has_at_each_budget_the_learning_rate_tuned_for_it():
+    parts = [*runs("uniform_budget", BASE), *runs("recorded", BASE)]
+    for rate, shift in ((0.2, 1.0), (0.3, 4.0), (0.4, -9.0)):  # at all of the work there are three; the best counts
+        parts += [
+            replace(record, config=replace(record.config, learning_rate=rate))
+            for record in runs("uniform_budget", moved(BASE, shift), budget=1.0)
+        ]
+    (cell,) = never_lose.cells([study(parts)])
+    found = seconds.clocked(cell, (2**0.5,), 2**0.5)
+    assert found.cell.difference.mean == pytest.approx(-2.0)
+
+
 def test_uniform_stops_where_more_seconds_would_harm_it():
     found = study(
         runs("uniform_budget", BASE), runs("full", moved(BASE, -4.0, 1.0)), runs("recorded", moved(BASE, 1.0))

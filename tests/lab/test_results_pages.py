@@ -12,7 +12,7 @@ from adaselection.lab.judging.settings import SEEDS
 from adaselection.lab.store import RecordStore
 from lab.records_factory import make
 
-NAMES = ["gate.md", "ladder.md", "never_lose.md", "seconds.md", "speed.md"]
+NAMES = ["gate.md", "ladder.md", "never_lose.md", "seconds.md", "speed.md", "uncertain.md"]
 SHUT = {"windows": 9, "selected": 0, "shut": 9, "left_out": 0.0, "predicted_gain": None, "realised_gain": None}
 OPEN = SHUT | {"selected": 6, "shut": 3, "left_out": 0.25, "predicted_gain": 1.3, "realised_gain": 1.2}
 GAIN = {0.0: 0.0, 0.2: 2.5}
@@ -45,7 +45,8 @@ def study(noise=0.0, *, seeds=3, shut=True, exclusive=True):
         records.append(make("digits", "full", seed, value=base, **parts))
         for budget, lag in ((0.1, 3.0), (0.5, 0.8)):
             gains = {"uniform_budget": 0.0, "recorded": GAIN[noise] + (0 if shut else seed / 50),
-                     "recorded_placebo": -0.5, "recorded_trusted": 0.2 + seed / 50}  # fmt: skip
+                     "recorded_placebo": -0.5, "recorded_trusted": 0.2 + seed / 50,
+                     "recorded_uncertain": (0.15 if noise else -0.3) - seed / 50}  # fmt: skip
             for arm, gain in gains.items():
                 trace = {"policy_trace": SHUT if shut else OPEN} if arm == "recorded" else {}
                 records.append(make("digits", arm, seed, value=base - lag + gain, budget=budget, **parts, **trace))
@@ -172,6 +173,19 @@ def test_the_gate_page_has_what_it_expected_and_got():
     assert "Spearman's rank correlation +" in words
 
 
+def test_the_page_of_the_rule_for_wrong_labels_has_what_it_gains_and_what_it_costs():
+    text = pages(study() + study(0.2, shut=False))["uncertain.md"]
+    assert line(section(text, "By data"), "| plain data |")[2:] == ["0", "0", "2", "\u22120.32 to \u22120.32"]
+    assert line(section(text, "By data"), "| 20 % label noise |")[2:] == ["2", "0", "0", "+0.13 to +0.13"]
+    found = section(text, "digits (cpu preset)")
+    cells = line(found, "| 20 % label noise | 50 %")
+    assert cells[3].startswith("94.30")
+    assert cells[4].startswith("+0.13 [")
+    assert cells[5:7] == ["3", "won"]
+    assert cells[7].startswith("+2.52 [")
+    assert line(found, "| plain data | 10 %")[6] == "lost"
+
+
 def test_the_page_of_seconds_judges_every_cell_and_says_which_were_timed():
     text = pages(study() + study(0.2, shut=False), timed=study())["seconds.md"]
     summary = line(section(text, "By task"), "| digits |")
@@ -193,7 +207,7 @@ def test_the_command_writes_once_and_its_check_fails_when_records_change(few_tim
     assert not docs.exists()
     assert tool.main(where) == 0
     assert sorted(path.name for path in docs.iterdir()) == NAMES
-    assert capsys.readouterr().out.count("updated ") == 5
+    assert capsys.readouterr().out.count("updated ") == len(NAMES)
     assert tool.main([*where, "--check"]) == 0
     assert tool.main(where) == 0
     assert capsys.readouterr().out == ""

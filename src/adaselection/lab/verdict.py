@@ -15,7 +15,13 @@ __all__ = ["Outcome", "Verdict", "outcome", "verdict"]
 Outcome = Literal["better", "equal", "same", "worse", "mixed", "unknown"]
 _CHALLENGERS = {"recorded": "AdaSelection on recorded losses", "adaselection": "AdaSelection on fresh losses"}
 _PLANES = {"recorded": "recorded losses", "adaselection": "fresh losses"}
-_WORDS = {"better": "won", "same": "undecided", "worse": "lost", "equal": "equal", "unknown": "not known"}
+_WORDS: dict[Outcome, str] = {
+    "better": "won",
+    "same": "undecided",
+    "worse": "lost",
+    "equal": "equal",
+    "unknown": "not known",
+}
 
 
 @dataclass(frozen=True)

@@ -65,21 +65,19 @@ def climbs(study: Study) -> list[Climb]:
 
 
 def full_row(study: Study) -> Row | None:
-    """Return full training; the best mean of several."""
-    return hardest([row for row in study.rows if row.arm == "full"], study)
+    """Return full training, which is uniform at budget 1; the best mean of several, as of several learning rates."""
+    return hardest([row for row in study.rows if row.arm == "full" or (row.arm, row.budget) == (OPPONENT, 1)], study)
 
 
 def opponent(study: Study) -> Climb | None:
     """Return uniform's ladder: the best row of each budget, and full training, which is uniform at budget 1."""
-    rows = [row for row in study.rows if row.arm == OPPONENT]
-    if not rows:
-        return None
+    rows = [row for row in study.rows if row.arm == OPPONENT and row.budget != 1]
     full = full_row(study)
-    if full is not None and all(row.budget < 1 for row in rows):
-        rows.append(full)
+    if not any(row.arm == OPPONENT for row in study.rows):
+        return None
     budgets = sorted({row.budget for row in rows})
     best = [hardest([row for row in rows if row.budget == budget], study) for budget in budgets]
-    return Climb(OPPONENT, None, "", tuple(row for row in best if row is not None))
+    return Climb(OPPONENT, None, "", _rising([row for row in (*best, full) if row is not None]))
 
 
 def timed(rows: Sequence[Row]) -> bool:

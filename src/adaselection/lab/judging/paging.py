@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adaselection.lab.judging import gate, ladder, never_lose, seconds, speed
+from adaselection.lab.judging import fixed, gate, ladder, never_lose, seconds, speed
 from adaselection.lab.record import Record
 from adaselection.lab.summary import summarise
 
@@ -28,5 +28,6 @@ def pages(records: Sequence[Record], timed: Sequence[Record] = ()) -> dict[str, 
         "speed.md": speed.page(studies),
         "ladder.md": ladder.page(studies, trials),
         "gate.md": gate.page(studies),
+        "uncertain.md": fixed.page(studies),
     }
     return {name: f"{_NOTE}\n\n{text}" for name, text in texts.items()}

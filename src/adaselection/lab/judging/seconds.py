@@ -10,11 +10,12 @@ from statistics import geometric_mean, quantiles
 
 from adaselection.lab import stats, wording
 from adaselection.lab.judging import markdown as md
+from adaselection.lab.judging.ladders import opponent
 from adaselection.lab.judging.never_lose import cells
 from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET, limits
 from adaselection.lab.judging.timing import ENOUGH, Timing, alone, key_of, per_step, per_window, recording, timings
-from adaselection.lab.summary import OPPONENT, Study
+from adaselection.lab.summary import Study
 
 __all__ = ["Clocked", "at_budget", "bears", "clocked", "page"]
 
@@ -29,12 +30,13 @@ What a recorded step takes beyond a plain one is the largest of the medians of t
 more. In a cell that was not timed the largest such ratio of its task counts.
 
 Uniform is given that many times the budget: its score there is interpolated seed by seed between its own budgets, on \
-a logarithmic axis, full training being budget 1 where it was run with the same learning rate; else the line of the \
-last two budgets goes on. Where more seconds would harm it on average, it stops at its own budget. The differences \
-are over all seeds of [never lose](never_lose.md), which has them at equal work, and so are the limits: a cell \
-**holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an error), a task if also the pooled \
-95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below 0, however near: where the batches are \
-uniform's own, any time at all is lost. *Bears*: the largest ratio up to which the cell would hold."""
+a logarithmic axis, each at the learning rate tuned for it (of several the best), full training being budget 1 where \
+nothing else is; beyond, the line of the last two budgets goes on. Where more seconds would harm it on average, it \
+stops at its own budget. The differences are over all seeds of [never lose](never_lose.md), which has them at equal \
+work, and so are the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an \
+error), a task if also the pooled 95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below 0, \
+however near: where the batches are uniform's own, any time at all is lost. *Bears*: the largest ratio up to which \
+the cell would hold."""
 _WHY = """\
 A recorded step takes {recording:.0f} microseconds more than a plain one, and judging takes its time however few \
 the steps of a walk are. With networks whose step takes less than a millisecond the ratios show it, and what \
@@ -87,7 +89,7 @@ def clocked(cell: Compared, own: tuple[float, ...], ratio: float) -> Clocked:
     if rival is not None:
         unit = _unit(cell)
         for seed in cell.differences:
-            ladder = _ladder(study, rival.learning_rate, seed)
+            ladder = _ladder(study, seed)
             if len(ladder) > 1:
                 gained[seed] = unit * (at_budget(ladder, ratio * row.budget) - at_budget(ladder, row.budget))
     stops = sum(gained.values()) < 0
@@ -183,14 +185,11 @@ def _places(ratio: float) -> int:
     return 4 if ratio < 1.01 else 2
 
 
-def _ladder(study: Study, learning_rate: float, seed: int) -> dict[float, float]:
-    """Uniform's score by budget, of one seed and learning rate; full training is budget 1."""
-    found: dict[float, float] = {}
-    for row in study.rows:
-        fits = row.arm == OPPONENT or (row.arm == "full" and row.budget == 1)
-        if fits and row.learning_rate == learning_rate and seed in row.values:
-            found[row.budget] = row.values[seed]
-    return found
+def _ladder(study: Study, seed: int) -> dict[float, float]:
+    """Uniform's score by budget, of one seed."""
+    uniform = opponent(study)
+    rows = uniform.rows if uniform is not None else ()
+    return {row.budget: row.values[seed] for row in rows if seed in row.values}
 
 
 def _unit(cell: Compared) -> float:

@@ -21,12 +21,12 @@ _WHOLE = (*BUDGETS, 1.0)  # at the last, uniform is full training
 _INTRO = f"""\
 What each arm needs to reach what full training reaches. Target: the mean of the full run minus one standard error \
 (plus, for an error). Each budget is a set of runs with a schedule of its own; between two budgets mean score and \
-mean cost are taken as linear, and the first crossing counts. An arm that is not there by its largest budget stays \
-in the table as *not reached*; one that is there at its smallest needs that much **or less**. Uniform at budget \
-100 % is the full run. Ratios are costs of full training, or of `{OPPONENT}`, over those of the arm, above 1 is \
-faster: in seconds where every run had its machine to itself and all machines were alike, else in units (forward \
-1, backward 2). Intervals: 95 %, bootstrap over the seeds, target included; an end "0" is a sample in which the \
-arm does not arrive, an end "∞" one in which uniform does not.
+mean cost are taken as linear, and the first crossing counts. An arm that is not there by its largest budget stays in \
+the table as *not reached*; one that is there at its smallest needs that much **or less**. Uniform at budget 100 % is \
+the full run, and of several learning rates the best counts. Ratios are costs of full training, or of `{OPPONENT}`, \
+over those of the arm, above 1 is faster: in seconds where every run had its machine to itself and all machines were \
+alike, else in units (forward 1, backward 2). Intervals: 95 %, bootstrap over the seeds, target included; an end "0" \
+is a sample in which the arm does not arrive, an end "∞" one in which uniform does not.
 
 Asked of `{CHALLENGER}`: {FULL:g}x against full training on every clean task, {UNIFORM:g}x against uniform on half \
 of them, and under 20 to 40 % label noise {POINTS:g} points more than uniform at the same budget, or {NOISY:g}x \

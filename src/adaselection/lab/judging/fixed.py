@@ -1,0 +1,91 @@
+"""The page of the rule for labels that are known to be wrong: what it gains alone, and what it costs elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from adaselection.lab import wording
+from adaselection.lab.judging import markdown as md
+from adaselection.lab.judging.pairing import Compared, compare, rival_of
+from adaselection.lab.judging.settings import CHALLENGER
+from adaselection.lab.summary import Row, Study
+
+__all__ = ["FIXED", "beside_uniform", "page"]
+
+FIXED = "recorded_uncertain"
+_INTRO = f"""\
+Whoever knows that a fifth of the labels and more are wrong need not wait for a gate to see it. `uncertain` draws in \
+proportion to P(1 - P), where P = exp(-loss) is the probability of the label by its recorded loss: neither what is \
+known nor what is hopeless. The loop stays as it is:
+
+```python
+from adaselection import RecordedLoader, SingleMethod
+
+loader = RecordedLoader(train_loader, SingleMethod("uncertain", rate=0.3))
+```
+
+It is not the default, as it draws like that whatever the data are. This page has every setting in which it ran \
+(`{FIXED}`) beside uniform at the same budget and learning rate, which is uniform's best, and beside the default \
+(`{CHALLENGER}`). Differences are paired by seed, over the seeds that both have; positive is better, in points or, for \
+an error, in % of uniform's mean. *Won* and *lost*: the 95 % interval leaves out 0. P is a probability where the loss \
+is cross-entropy; for squared errors the rule depends on the scale of the targets."""
+_ARMS = (FIXED, CHALLENGER)
+
+
+def beside_uniform(studies: Sequence[Study]) -> list[Compared]:
+    """Compare every row of the rule with uniform at the same budget."""
+    return [
+        compare(study, row, rival_of(study, row)) for study in studies for row in _rising(study) if row.arm == FIXED
+    ]
+
+
+def page(studies: Sequence[Study]) -> str:
+    """Return the page."""
+    found = beside_uniform(studies)
+    parts = ["# Labels known to be wrong", _INTRO]
+    if not found:
+        return "\n\n".join([*parts, "No runs yet."]) + "\n"
+    parts += ["## By data", _summary(found)]
+    for task, preset in dict.fromkeys((cell.study.task, cell.study.preset) for cell in found):
+        mine = [cell for cell in found if (cell.study.task, cell.study.preset) == (task, preset)]
+        used = [row for cell in mine for row in (cell.row, cell.rival) if row is not None]
+        parts += [f"## {task} ({preset} preset)", _table(mine), md.measured(mine[0].study, used)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(found: Sequence[Compared]) -> str:
+    kinds: dict[str, list[Compared]] = {}
+    for cell in found:
+        kinds.setdefault(md.setting(cell.study), []).append(cell)
+    rows = []
+    for kind, cells in kinds.items():
+        tally = Counter(cell.outcome for cell in cells)
+        means = [cell.difference.mean for cell in cells if cell.difference.mean is not None]
+        spread = f"{wording.signed(min(means), 2)} to {wording.signed(max(means), 2)}" if means else wording.DASH
+        tasks = ", ".join(dict.fromkeys(cell.study.task for cell in cells))
+        told = tally["won"] + tally["lost"]
+        rows.append((kind, tasks, str(tally["won"]), str(len(cells) - told), str(tally["lost"]), spread))
+    return md.table(("data", "tasks", "cells won", "neither", "lost", "means"), rows, left=2)
+
+
+def _table(cells: Sequence[Compared]) -> str:
+    rows = []
+    for cell in cells:
+        default = next((row for row in _rising(cell.study) if _same(row, cell.row)), None)
+        beside = compare(cell.study, default, cell.rival).difference if default is not None else None
+        rows.append((md.setting(cell.study), wording.share(cell.row.budget), f"{cell.row.learning_rate:g}",
+                     md.score(cell.rival, cell.study), md.difference(cell.difference), str(cell.difference.n),
+                     cell.outcome, md.difference(beside) if beside is not None else wording.DASH))  # fmt: skip
+    headers = ("data", "budget", "learning rate", "uniform", "gain of `uncertain` [95 % CI]", "seeds", "",
+               "gain of the default [95 % CI]")  # fmt: skip
+    return md.table(headers, rows)
+
+
+def _same(row: Row, other: Row) -> bool:
+    """Whether a row is the default's, run as another was."""
+    return row.arm == CHALLENGER and (row.budget, row.learning_rate) == (other.budget, other.learning_rate)
+
+
+def _rising(study: Study) -> list[Row]:
+    return sorted((row for row in study.rows if row.arm in _ARMS), key=lambda row: row.budget)
