@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from adaselection import checks, distributed
 from adaselection.base import Policy
 from adaselection.errors import ArgumentError
+from adaselection.registry import methods
 
 _WINDOW_ROWS = 2**18
 _JUDGED_ROWS, _JUDGED = 2**12, 8  # least rows of a window that a gate judges, and so many windows of a walk at most
@@ -98,12 +99,14 @@ def policy_of(given: object, name: str = "policy") -> Policy:
     """
     if isinstance(given, Policy):
         return given
-    fix = ""
+    got, fix = f"{given!r:.80}", ""
     if isinstance(given, str):
-        fix = f" For one method alone, pass SingleMethod({given!r}, rate=0.3)."
+        fix = f" For one method alone, pass SingleMethod({given!r}, rate=0.3)." if given in methods() else ""
+    elif isinstance(given, type):
+        fix = f" That is a class: pass {given.__name__}(...)." if issubclass(given, Policy) else ""
     elif isinstance(given, Iterable):
-        fix = " The loader comes first, and the policy after it."
-    raise ArgumentError(f"{name} must be a policy such as AdaSelection(rate=0.3); got {given!r:.80}.{fix}")
+        got, fix = type(given).__name__, " The loader comes first, and the policy after it."
+    raise ArgumentError(f"{name} must be a policy such as AdaSelection(rate=0.3); got {got}.{fix}")
 
 
 def check_policy(given: object) -> None:

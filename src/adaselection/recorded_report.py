@@ -29,6 +29,7 @@ class RecordedReport:
         realised_gain: the same from the losses that training then saw; None before the gate opened.
         stopped: the stop indicator.
         fixed_order: every walk has the same order, so that the gate cannot tell what is learnt from others.
+        gated: whether there is a gate; a method that was named chooses from every window.
     """
 
     trained: int
@@ -48,6 +49,7 @@ class RecordedReport:
     realised_gain: float | None = None
     stopped: bool = False
     fixed_order: bool = False
+    gated: bool = True
 
     @classmethod
     def of(
@@ -75,6 +77,7 @@ class RecordedReport:
             realised_gain=realised,
             stopped=policy.idle,
             fixed_order=fixed_order and policy.gated,
+            gated=policy.gated,
         )
 
     @property
@@ -155,7 +158,7 @@ class RecordedReport:
         if self.forced:
             rows.append(("by force", f"{self.forced} instances, unseen for too long"))
         if self.stopped:
-            rows.append(("stop", "no method is expected to lower a loss any more"))
+            rows.append(("stop", "losses of what is seen again fall no more; a hint: only stop=True ends the training"))
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
@@ -165,6 +168,8 @@ class RecordedReport:
         if not self.selected:
             why = ": the order never changes, so it cannot judge; use shuffle=True" if self.fixed_order else ""
             return f"shut in all {self.windows} windows{why or ': trained as the plain loader would'}"
+        if not self.gated:
+            return f"none; chose from {self.selected} of {self.windows} windows"
         return f"open in {self.selected} of {self.windows} windows"
 
 

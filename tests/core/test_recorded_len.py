@@ -224,8 +224,13 @@ def test_loaders_that_cannot_work() -> None:
             RecordedLoader(loader, AdaSelection())  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"policy must be a policy .* pass SingleMethod\('uniform', rate=0.3\)"):
         RecordedLoader(DataLoader(rows), "uniform")  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="The loader comes first, and the policy after it"):
-        RecordedLoader(DataLoader(rows), DataLoader(rows))  # type: ignore[arg-type]
+    for policy, message in (
+        (DataLoader(rows), "got DataLoader. The loader comes first, and the policy after it"),
+        (SingleMethod, r"That is a class: pass SingleMethod\(\.\.\.\)"),
+        ("recorded", r"such as AdaSelection\(rate=0.3\); got 'recorded'\.$"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            RecordedLoader(DataLoader(rows), policy)  # type: ignore[arg-type]
     named = DataLoader({"a": 1, "b": 2}, sampler=["a", "b"], batch_size=1)  # type: ignore[arg-type]
     loader = RecordedLoader(named, SingleMethod("uniform", 0.5))
     with pytest.raises(ArgumentError, match=r"a list of ints for each batch; got \['a'\]"):

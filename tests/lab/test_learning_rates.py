@@ -65,7 +65,8 @@ def test_arms_without_trials_are_said_to_be_untuned():
     )
     records = [trial("adaselection", lr, value) for lr, value in ((0.1, 90.0), (0.3, 93.0), (0.5, 91.0))]
     assert in_words(specs, records) == (
-        f"Learning rates: {preset:g} for uniform_budget (the preset's, not tuned); 0.3 for adaselection (tuned)."
+        f"Learning rates: {preset:g} for uniform_budget (the preset's, not tuned); 0.3 for adaselection (tuned). "
+        "What is not tuned is at a disadvantage: tune it too, or give all arms one --learning-rate."
     )
     assert in_words([replace(each, learning_rate=0.2) for each in specs], records) == ""
 

@@ -42,6 +42,8 @@ def in_words(specs: Sequence[RunSpec], records: Iterable[Record]) -> str:
         arms.setdefault((rate or 0.0, source), {})[spec.method] = None
     parts = [f"{rate:g} for {', '.join(names)} ({source})" for (rate, source), names in arms.items()]
     advice = "" if chosen else ". `adaselection tune` tries others on a validation split"
+    if len({"not tuned" in source for _, source in arms}) > 1:
+        advice = ". What is not tuned is at a disadvantage: tune it too, or give all arms one --learning-rate"
     return f"Learning rates: {'; '.join(parts)}{advice}."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adaselection.lab import wording
 from adaselection.lab.judging import markdown as md
@@ -25,11 +26,12 @@ from adaselection import RecordedLoader, SingleMethod
 loader = RecordedLoader(train_loader, SingleMethod("uncertain", rate=0.3))
 ```
 
-It is not the default, as it draws like that whatever the data are. This page has every setting in which it ran \
-(`{FIXED}`) beside uniform at the same budget and learning rate, which is uniform's best, and beside the default \
-(`{CHALLENGER}`). Differences are paired by seed, over the seeds that both have; positive is better, in points or, for \
-an error, in % of uniform's mean. *Won* and *lost*: the 95 % interval leaves out 0. P is a probability where the loss \
-is cross-entropy; for squared errors the rule depends on the scale of the targets."""
+Its first walk is whole, as there are no losses yet. It is not the default, as it draws like that whatever the data \
+are. This page has every setting in which it ran (`{FIXED}`) beside uniform at the same budget and learning rate, \
+which is uniform's best, and beside the default (`{CHALLENGER}`). Differences are paired by seed, over the seeds that \
+both have; positive is better, in points or, for an error, in % of uniform's mean. *Won* and *lost*: the 95 % \
+interval leaves out 0. P is a probability where the loss is cross-entropy; for squared errors the rule depends on the \
+scale of the targets."""
 _ARMS = (FIXED, CHALLENGER)
 
 
@@ -49,7 +51,7 @@ def page(studies: Sequence[Study]) -> str:
     parts += ["## By data", _summary(found)]
     for task, preset in dict.fromkeys((cell.study.task, cell.study.preset) for cell in found):
         mine = [cell for cell in found if (cell.study.task, cell.study.preset) == (task, preset)]
-        used = [row for cell in mine for row in (cell.row, cell.rival) if row is not None]
+        used = [cell.row for cell in mine]
         parts += [f"## {task} ({preset} preset)", _table(mine), md.measured(mine[0].study, used)]
     return "\n\n".join(parts) + "\n"
 
@@ -73,13 +75,28 @@ def _table(cells: Sequence[Compared]) -> str:
     rows = []
     for cell in cells:
         default = next((row for row in _rising(cell.study) if _same(row, cell.row)), None)
-        beside = compare(cell.study, default, cell.rival).difference if default is not None else None
+        beside = against = None
+        if default is not None:
+            beside, against = (
+                _over(cell, compare(cell.study, default, cell.rival)),
+                compare(cell.study, cell.row, default),
+            )
         rows.append((md.setting(cell.study), wording.share(cell.row.budget), f"{cell.row.learning_rate:g}",
                      md.score(cell.rival, cell.study), md.difference(cell.difference), str(cell.difference.n),
-                     cell.outcome, md.difference(beside) if beside is not None else wording.DASH))  # fmt: skip
-    headers = ("data", "budget", "learning rate", "uniform", "gain of `uncertain` [95 % CI]", "seeds", "",
-               "gain of the default [95 % CI]")  # fmt: skip
+                     cell.outcome, _shown(beside), _shown(against)))  # fmt: skip
+    headers = ("data", "budget", "learning rate", "uniform", "`uncertain` on uniform [95 % CI]", "seeds", "",
+               "the default on uniform", "`uncertain` on the default")  # fmt: skip
     return md.table(headers, rows)
+
+
+def _over(cell: Compared, other: Compared) -> Compared:
+    """The other comparison, over the seeds of this one."""
+    found = other.differences
+    return replace(other, differences={seed: found[seed] for seed in cell.differences if seed in found})
+
+
+def _shown(cell: Compared | None) -> str:
+    return wording.DASH if cell is None else md.difference(cell.difference)
 
 
 def _same(row: Row, other: Row) -> bool:

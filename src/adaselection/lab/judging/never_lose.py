@@ -16,15 +16,16 @@ from adaselection.lab.summary import OPPONENT, Study
 __all__ = ["Pooled", "cells", "page", "pooled"]
 
 _INTRO = f"""\
-`{CHALLENGER}` is AdaSelection on recorded losses with its default settings; `{OPPONENT}` is the plain loader, \
-whole reshuffled passes, with the learning-rate schedule fitted to the same budget. Budget: share of the full \
-run's forward and backward work. Differences are paired by seed; positive is better. A cell **holds** if its mean \
-is no worse than -0.1 points (for an error: -1 % of uniform's mean). A task holds if also the lower end of the 95 \
-% interval, pooled over its cells with the seeds as clusters, is above -0.3 points (-1 %), *so far* while cells \
-are missing. *Won* and *lost*: the cell's own 95 % interval (Student's t) leaves out 0; *tied*: it \
-does not, and lies within 0.3 points (1 %) of 0; *undecided*: it is wider; *equal*: every difference is exactly 0. \
-p is two-sided, and corrected by Holm over the cells of the task, since among many cells some leave out 0 by chance. \
-The bootstrap interval (percentile, 10,000 resamples of the seeds) stands beside it."""
+`{CHALLENGER}` is AdaSelection on recorded losses with its default settings; `{OPPONENT}` is the plain loader, whole \
+reshuffled passes, with the learning-rate schedule fitted to the same budget. Both train at the learning rate that \
+uniform's trials chose at that budget; cifar10's and cifar100's are from trials at 30 % of the work, and wikitext2's \
+is set by hand. Budget: share of the full run's forward and backward work. Differences are paired by seed; positive \
+is better. A cell **holds** if its mean is no worse than -0.1 points (for an error: -1 % of uniform's mean). A task \
+holds if also the lower end of the 95 % interval, pooled over its cells with the seeds as clusters, is above -0.3 \
+points (-1 %), *so far* while cells are missing. *Won* and *lost*: the cell's own 95 % interval (Student's t) leaves \
+out 0; *tied*: it does not, and lies within 0.3 points (1 %) of 0; *undecided*: it is wider; *equal*: every \
+difference is exactly 0. p is two-sided, and corrected by Holm over the cells of the task, since among many cells \
+some leave out 0 by chance. The bootstrap interval (percentile, 10,000 resamples of the seeds) stands beside it."""
 
 
 @dataclass(frozen=True)

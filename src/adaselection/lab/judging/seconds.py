@@ -30,12 +30,12 @@ What a recorded step takes beyond a plain one is the largest of the medians of t
 more. In a cell that was not timed the largest such ratio of its task counts.
 
 Uniform is given that many times the budget: its score there is interpolated seed by seed between its own budgets, on \
-a logarithmic axis, each at the learning rate tuned for it (of several the best), full training being budget 1 where \
-nothing else is; beyond, the line of the last two budgets goes on. Where more seconds would harm it on average, it \
-stops at its own budget. The differences are over all seeds of [never lose](never_lose.md), which has them at equal \
-work, and so are the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean for an \
-error), a task if also the pooled 95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below 0, \
-however near: where the batches are uniform's own, any time at all is lost. *Bears*: the largest ratio up to which \
+a logarithmic axis, each at the learning rate that it has there (of several the best), full training being budget 1 \
+where nothing else is; beyond, the line of the last two budgets goes on. Where more seconds would harm it on average, \
+it stops at its own budget. The differences are over all seeds of [never lose](never_lose.md), which has them at \
+equal work, and so are the limits: a cell **holds** if its mean is no worse than -0.1 points (-1 % of uniform's mean \
+for an error), a task if also the pooled 95 % interval lies above -0.3 points (-1 %). *Lost* is every interval below \
+0, however near: where the batches are uniform's own, any time at all is lost. *Bears*: the largest ratio up to which \
 the cell would hold."""
 _WHY = """\
 A recorded step takes {recording:.0f} microseconds more than a plain one, and judging takes its time however few \
