@@ -57,6 +57,7 @@ def third_party(code: str) -> set[str]:
     lines = [f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r})", code, ask]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    loaded -= {"sitecustomize", "usercustomize"}  # which an interpreter loads by itself, as Debian's does
     return {name for name in loaded - sys.stdlib_module_names if not name.startswith("_")}
 
 

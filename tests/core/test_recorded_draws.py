@@ -242,7 +242,7 @@ def test_the_stop_indicator_is_told_and_ends_the_passes_where_asked() -> None:
         assert [len(batches) for batches in passes(free, 1, flat)] == [5]
     assert free.stopped
     assert ending.stopped
-    assert "no method is expected" in str(ending.report())
+    assert "fall no more; a hint: only stop=True ends the training" in str(ending.report())
     assert lengths[:6] == [5] * 6
     assert lengths[-2:] == [0, 0]
     falling = recorded(40, 4, AdaSelection(rate=0.5), shuffle=True, stop=True)
