@@ -164,7 +164,8 @@ def _close(start: str, study: Study, *, best: bool = True) -> str:
 def _top(study: Study, budget: float, places: int) -> str:
     """The best mean at a budget, of the arms with the most seeds: that of fewer runs may be best by chance."""
     rows = [row for row in study.rows if row.budget == budget and row.arm != "full" and row.mean is not None]
-    rows = [row for row in rows if row.seeds == max(other.seeds for other in rows)]
+    most = max((row.seeds for row in rows), default=0)
+    rows = [row for row in rows if row.seeds == most]
     if len(rows) < 2:
         return ""
     sign = 1 if study.higher_is_better else -1

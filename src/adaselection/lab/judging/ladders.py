@@ -71,13 +71,12 @@ def full_row(study: Study) -> Row | None:
 
 def opponent(study: Study) -> Climb | None:
     """Return uniform's ladder: the best row of each budget, and full training, which is uniform at budget 1."""
-    rows = [row for row in study.rows if row.arm == OPPONENT and row.budget != 1]
-    full = full_row(study)
-    if not any(row.arm == OPPONENT for row in study.rows):
+    rows = [row for row in study.rows if row.arm == OPPONENT]
+    if not rows:
         return None
-    budgets = sorted({row.budget for row in rows})
-    best = [hardest([row for row in rows if row.budget == budget], study) for budget in budgets]
-    return Climb(OPPONENT, None, "", _rising([row for row in (*best, full) if row is not None]))
+    shorter = {row.budget for row in rows} - {1}
+    best = [hardest([row for row in rows if row.budget == budget], study) for budget in shorter]
+    return Climb(OPPONENT, None, "", _rising([row for row in (*best, full_row(study)) if row is not None]))
 
 
 def timed(rows: Sequence[Row]) -> bool:

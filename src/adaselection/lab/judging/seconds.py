@@ -88,8 +88,10 @@ def clocked(cell: Compared, own: tuple[float, ...], ratio: float) -> Clocked:
     gained: dict[int, float] = {}
     if rival is not None:
         unit = _unit(cell)
+        uniform = opponent(study)
+        rows = uniform.rows if uniform is not None else ()
         for seed in cell.differences:
-            ladder = _ladder(study, seed)
+            ladder = {row.budget: row.values[seed] for row in rows if seed in row.values}
             if len(ladder) > 1:
                 gained[seed] = unit * (at_budget(ladder, ratio * row.budget) - at_budget(ladder, row.budget))
     stops = sum(gained.values()) < 0
@@ -183,13 +185,6 @@ def _measured(task: str, timed: Sequence[Study]) -> str:
 
 def _places(ratio: float) -> int:
     return 4 if ratio < 1.01 else 2
-
-
-def _ladder(study: Study, seed: int) -> dict[float, float]:
-    """Uniform's score by budget, of one seed."""
-    uniform = opponent(study)
-    rows = uniform.rows if uniform is not None else ()
-    return {row.budget: row.values[seed] for row in rows if seed in row.values}
 
 
 def _unit(cell: Compared) -> float:
