@@ -10,7 +10,7 @@ from adaselection.lab import wording
 from adaselection.lab.judging import markdown as md
 from adaselection.lab.judging.pairing import Compared, compare, rival_of
 from adaselection.lab.judging.settings import CHALLENGER
-from adaselection.lab.summary import Row, Study
+from adaselection.lab.summary import Study
 
 __all__ = ["FIXED", "beside_uniform", "page"]
 
@@ -32,14 +32,12 @@ which is uniform's best, and beside the default (`{CHALLENGER}`). Differences ar
 both have; positive is better, in points or, for an error, in % of uniform's mean. *Won* and *lost*: the 95 % \
 interval leaves out 0. P is a probability where the loss is cross-entropy; for squared errors the rule depends on the \
 scale of the targets."""
-_ARMS = (FIXED, CHALLENGER)
 
 
 def beside_uniform(studies: Sequence[Study]) -> list[Compared]:
     """Compare every row of the rule with uniform at the same budget."""
-    return [
-        compare(study, row, rival_of(study, row)) for study in studies for row in _rising(study) if row.arm == FIXED
-    ]
+    found = ((study, row) for study in studies for row in study.rows if row.arm == FIXED)
+    return [compare(study, row, rival_of(study, row)) for study, row in found]
 
 
 def page(studies: Sequence[Study]) -> str:
@@ -74,7 +72,7 @@ def _summary(found: Sequence[Compared]) -> str:
 def _table(cells: Sequence[Compared]) -> str:
     rows = []
     for cell in cells:
-        default = next((row for row in _rising(cell.study) if _same(row, cell.row)), None)
+        default = rival_of(cell.study, cell.row, CHALLENGER)
         beside = against = None
         if default is not None:
             beside, against = (
@@ -97,12 +95,3 @@ def _over(cell: Compared, other: Compared) -> Compared:
 
 def _shown(cell: Compared | None) -> str:
     return wording.DASH if cell is None else md.difference(cell.difference)
-
-
-def _same(row: Row, other: Row) -> bool:
-    """Whether a row is the default's, run as another was."""
-    return row.arm == CHALLENGER and (row.budget, row.learning_rate) == (other.budget, other.learning_rate)
-
-
-def _rising(study: Study) -> list[Row]:
-    return sorted((row for row in study.rows if row.arm in _ARMS), key=lambda row: row.budget)
