@@ -13,6 +13,7 @@ from adaselection.base import Policy
 from adaselection.errors import ArgumentError
 from adaselection.registry import methods
 
+LOADER_FIRST = "The loader comes first, and the policy after it."
 _WINDOW_ROWS = 2**18
 _JUDGED_ROWS, _JUDGED = 2**12, 8  # least rows of a window that a gate judges, and so many windows of a walk at most
 
@@ -105,7 +106,7 @@ def policy_of(given: object, name: str = "policy") -> Policy:
     elif isinstance(given, type):
         fix = f" That is a class: pass {given.__name__}(...)." if issubclass(given, Policy) else ""
     elif isinstance(given, Iterable):
-        got, fix = type(given).__name__, " The loader comes first, and the policy after it."
+        got, fix = type(given).__name__, f" {LOADER_FIRST}"
     raise ArgumentError(f"{name} must be a policy such as AdaSelection(rate=0.3); got {got}.{fix}")
 
 
@@ -133,7 +134,7 @@ def check_loader(loader: object) -> None:
         kind = "an iterable data set" if isinstance(loader, DataLoader) else type(loader).__name__
         fix = "Use SelectiveLoader, which scores the batches as they come."
         if isinstance(loader, Policy):
-            fix = "The loader comes first, and the policy after it."
+            fix = LOADER_FIRST
         elif isinstance(loader, Sequence | Dataset) and not isinstance(loader, IterableDataset):
             fix = "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=..., shuffle=True)."
         raise ArgumentError(

@@ -15,7 +15,7 @@ from adaselection.cheap import CheapScores
 from adaselection.cheapscorer import CheapScorer
 from adaselection.errors import ArgumentError, NonFiniteLossError
 from adaselection.functional import kept_per_batch
-from adaselection.limits import policy_of
+from adaselection.limits import LOADER_FIRST, policy_of
 from adaselection.meter import Meter
 from adaselection.scoring import ModelScorer
 from adaselection.tree import Batch
@@ -189,7 +189,7 @@ def check_parts(loader: object, given: object, weighted: bool, cheap: object, sc
     if not isinstance(loader, Iterable):
         fix = "Wrap a data set in torch.utils.data.DataLoader(dataset, batch_size=...)."
         if isinstance(loader, Policy):
-            fix = "The loader comes first, and the policy after it."
+            fix = LOADER_FIRST
         raise ArgumentError(f"loader must be an iterable of batches; got {type(loader).__name__}. {fix}")
     checks.refuse_prepared(loader)
     policy = policy_of(given)
