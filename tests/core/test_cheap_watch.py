@@ -184,8 +184,9 @@ def test_good_scores_do_not_warn_even_where_the_kept_rows_rank_badly(observed: b
 def test_losses_of_another_shape() -> None:
     loader, _ = watch(0.0, measure_every=0)
     next(iter(loader))
-    for wrong in (torch.zeros(15), torch.tensor(1.0), torch.zeros(16, 2)):
-        with pytest.raises(LossShapeError, match=r'shape \[16\].*(reduction="none"|flatten)'):
+    unreduced, many = 'reduction="none"', r"losses\.flatten\(1\)\.mean\(1\)"
+    for wrong, fix in ((torch.zeros(15), unreduced), (torch.tensor(1.0), unreduced), (torch.zeros(16, 2), many)):
+        with pytest.raises(LossShapeError, match=rf"shape \[16\].*{fix}"):
             loader.observe(wrong)
     loader.observe(torch.rand(16))
     assert loader.report().score_correlation is not None
