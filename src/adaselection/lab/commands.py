@@ -119,16 +119,17 @@ class Compare(Options):
         """Do all runs, and end with the table and a verdict."""
         from adaselection.lab.grid import grid
         from adaselection.lab.learning_rates import in_words, with_tuned
+        from adaselection.lab.tuning import tuning
 
         set_threads(self.threads, self.jobs)
         base = self.spec(self.task, learning_rate=self.learning_rate)
         rates, budgets = numbers("rates", self.rates), numbers("budgets", self.budgets)
         specs = grid(base, words(self.arms), rates, budgets, range(self.seeds), irreducible=self.irreducible)
         store = RecordStore(self.out)
-        trials = store.read_all()[0]
-        if told := in_words(specs, trials):
+        chosen = tuning(store.read_all()[0])
+        if told := in_words(specs, chosen):
             console.print(Text(told, style="dim"))
-        _do_all(with_tuned(specs, trials), store, self.jobs, console)
+        _do_all(with_tuned(specs, chosen), store, self.jobs, console)
 
 
 @dataclass(frozen=True, kw_only=True)

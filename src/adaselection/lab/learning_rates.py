@@ -7,33 +7,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from adaselection.lab import wording
-from adaselection.lab.record import Record
 from adaselection.lab.spec import RunSpec
-from adaselection.lab.tuning import Tuned, tuning
+from adaselection.lab.tuning import Tuned
 
 __all__ = ["in_words", "with_tuned"]
 
 
-def with_tuned(specs: Iterable[RunSpec], records: Iterable[Record]) -> list[RunSpec]:
+def with_tuned(specs: Iterable[RunSpec], chosen: Sequence[Tuned]) -> list[RunSpec]:
     """Give every run without a learning rate the one that validation runs chose for its arm, if there are any.
 
     Trials on the same kind of data count first, then those at the same rate, then those at the nearest budget.
     """
-    chosen = tuning(records)
     found = ((spec, _trials(spec, chosen)) for spec in specs)
     return [spec if trials is None else replace(spec, learning_rate=trials.chosen) for spec, trials in found]
 
 
-def in_words(specs: Sequence[RunSpec], records: Iterable[Record]) -> str:
+def in_words(specs: Sequence[RunSpec], chosen: Sequence[Tuned]) -> str:
     """Say which arm trains at which learning rate, and where that is from; empty where the user gave it.
 
     Args:
         specs: The runs as the user asked for them, before `with_tuned`.
-        records: Of the trials.
+        chosen: What the trials chose.
     """
     if all(spec.learning_rate is not None for spec in specs):
         return ""
-    chosen = tuning(records)
     arms: dict[tuple[float, str], dict[str, None]] = {}
     for spec in specs:
         trials = _trials(spec, chosen)
