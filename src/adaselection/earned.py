@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
+import sys
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from adaselection import functional as F  # noqa: N812
-from adaselection import kinds
+from adaselection import kinds, verdicts
 from adaselection._shapes import Float
 from adaselection.functional.evidence import Movement
 from adaselection.step import Reduce
 from adaselection.types import Signals
+from adaselection.verdicts import Evidence, Thresholds
 from adaselection.worth import Worth, how_often
 
-MEMBERS = ("uniform", "trusted", "hard")
-_UNIFORM, _TRUSTED, _HARD = range(3)
+MEMBERS = ("uniform", "trusted", "hard", "uncertain")
+_UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
-_WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
-_SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
-_NUMBERS = ("open", "judged", "level", "threshold", "share", "lower", "mean", "idle")
+_WRONG_IS = 3.0  # mean loss of the upper class in the unit of `_doubts`, where P is 5 %
+_LEVELS = ("lower", "mean", "upper")
+_TINY = sys.float_info.min
+_NUMBERS = ("open", "judged", "level", "threshold", "share", "lower", "mean", "upper", "doubt", "idle")
 
 
 class Earned:
     """Whole walks, until evidence speaks for leaving something out.
 
-    Three members, of which one has all the weight; every window judges anew, so the weights follow a change.
+    Four members, of which one has all the weight; every window judges anew, so the weights follow a change.
 
     ``uniform``: whole walks.
 
@@ -42,44 +46,22 @@ class Earned:
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper class are
     rarely of it again, training on others does not make them worse, and such a draw finds losses well above the mean.
 
+    ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
+    Earned while many instances are in the upper class, stay there, are not learnt from others, and are worse than all
+    were at the beginning by more than half of what the others are better; and the others are known, or the classes are
+    one crowd that moves. Lost to ``trusted``, or when they no longer stay.
+
+    P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper class is 3, so that the scale of the
+    losses does not matter. Cross-entropy of wrong labels in ten classes is near that by itself.
+
     Args:
-        rate: of the passes; turns passes into walks, and is the share that ``hard`` draws.
-        apart: share of the variance between the classes, above which they are two.
-        stays: share of visits at which the class stays, above which the gate opens.
-        lost: share below which it shuts.
-        learnt: relative gain of the upper class in a walk through training on others, below which it is wrong: the
-            estimate and one standard error are held against it.
-        least: least share of the upper class; leaving out less is not worth it.
-        audit: chance of an instance of the upper class to be drawn all the same.
-        visits: least visits behind a decision.
-        reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
-        moves: share of visits at which the upper class stays, below which it is learnt.
-        finds: mean loss that such a draw finds, over that of all, above which the record tells where the loss is.
-        left: mean loss as a share of that after the first walk, above which there is something left to learn.
+        rate: of the passes; turns passes into walks, and is the share that ``hard`` and ``uncertain`` draw.
+        need: where the evidence suffices; the defaults if None.
     """
 
-    def __init__(
-        self,
-        rate: float,
-        *,
-        apart: float = F.UNIMODAL,
-        stays: float = 0.7,
-        lost: float = 0.35,
-        learnt: float = 0.07,
-        least: float = 0.02,
-        audit: float = 0.05,
-        visits: int = 20,
-        reduces: float = 2.0,
-        moves: float = 0.2,
-        finds: float = 1.5,
-        left: float = 0.02,
-    ) -> None:
-        self._rate = rate
-        self._apart, self._stays, self._lost, self._learnt = apart, stays, lost, learnt
-        self._least, self._audit, self._visits = least, audit, visits
-        self._reduces, self._moves, self._finds, self._left = reduces, moves, finds, left
-        names = ("apart", "stays", "lost", "learnt", "least", "audit", "visits", "reduces", "moves", "finds", "left")
-        self.settings = {"members": list(MEMBERS), **{name: getattr(self, f"_{name}") for name in names}}
+    def __init__(self, rate: float, need: Thresholds | None = None) -> None:
+        self._rate, self._need = rate, need or Thresholds()
+        self.settings = {"members": list(MEMBERS), **asdict(self._need)}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
@@ -100,8 +82,9 @@ class Earned:
     def gains(self) -> tuple[float | None, float | None]:
         """Expected and seen worth of a chosen instance over one at random, averaged; None before the gate opened.
 
-        For ``trusted`` an instance is worth 1 in the lower class and 0 in the upper; for ``hard`` it is worth its loss.
-        Expected is from the record. Seen is from the losses when training came to those chosen.
+        For ``trusted`` an instance is worth 1 in the lower class and 0 in the upper, for ``hard`` its loss, and for
+        ``uncertain`` P (1 - P). Expected is from the record, and seen from the losses when training came to those
+        chosen.
         """
         return self._worth.gains
 
@@ -125,54 +108,52 @@ class Earned:
             now["level"] = mean
         now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
         now["lower"] = lower_mean
-        now["open"] = float(self._judge(apart, share, tau, finds, sums))
+        now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
+        now["open"] = float(self._verdict(self._evidence(apart, tau, finds, negative, sums)))
         if visits:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         count = max(1.0, float(sums.visits))
-        carried = min(max(_KEEP * count, 2.0 * self._visits), _MEMORY, count)  # never too few to judge by
+        carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
         self._sums *= carried / count
         self._found *= _KEEP
         self._progress.zero_()
         return bool(now["open"])
 
-    def _judge(self, apart: float, share: float, tau: float, finds: float, sums: Movement) -> int:
+    def _evidence(self, apart: float, tau: float, finds: float, negative: float, sums: Movement) -> Evidence:
+        """What this window says, in units of the mean loss after the first walk."""
+        now = self._now
+        lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
+        visits, stays = float(sums.visits), F.persistence(sums)
+        learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
+        return Evidence(apart, now["share"], lower, mean, upper, tau, finds, visits, stays, learnt, error, negative)
+
+    def _verdict(self, seen: Evidence) -> int:
         """Which member has the weight."""
-        if self._wrong(apart, share, sums):
+        before = self._now["open"]
+        if verdicts.wrong(seen, self._need, now=before == _TRUSTED):
             return _TRUSTED
-        return _HARD if self._learnable(apart, tau, finds, sums) else _UNIFORM
-
-    def _wrong(self, apart: float, share: float, sums: Movement) -> bool:
-        """Whether the upper class is to be left out."""
-        stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
-        if self._now["open"] == _TRUSTED:
-            return share > 0 and (stays > self._lost or not enough)
-        level = self._now["level"]
-        misfit = float(sums.losses) > _WRONG * level * float(sums.visits) and self._now["lower"] < _KNOWN * level
-        two = misfit and apart > self._apart and share >= self._least
-        at_most = F.learnt_from_others(sums) + F.learnt_error(sums)
-        return enough and two and stays > self._stays and at_most < self._learnt
-
-    def _learnable(self, apart: float, tau: float, finds: float, sums: Movement) -> bool:
-        """Whether the loss is in few instances, which are learnt."""
-        stays, enough = F.persistence(sums), float(sums.visits) >= self._visits
-        if finds < self._finds or self._now["mean"] < self._left * self._now["level"]:
-            return False
-        if self._now["open"] == _HARD:
-            return tau > self._reduces / _SLACK and (stays < self._moves * _SLACK or not enough)
-        few = tau > self._reduces and apart < self._apart
-        at_least = F.learnt_from_others(sums) + F.learnt_error(sums)
-        return enough and few and stays < self._moves and at_least > 0
+        if verdicts.doubtful(seen, self._need, now=before == _UNCERTAIN):
+            return _UNCERTAIN
+        return _HARD if verdicts.learnable(seen, self._need, now=before == _HARD) else _UNIFORM
 
     def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
-        """Chance of each instance of a window that the gate opened, shape ``[b]``; ``k`` is the places of ``hard``."""
-        if self._now["open"] == _TRUSTED:
-            chances = F.trusted(_averages(signals), self._audit)
-            self._worth.expect(chances, (chances == 1).double())
-            return chances
+        """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
-        chances = F.with_floor(F.proportional(losses, k), 0.5, k)
-        self._worth.expect(chances, losses)
+        if self._now["open"] == _TRUSTED:
+            chances = F.trusted(_averages(signals), self._need.audit)
+            worth = (chances == 1).double()
+        elif self._now["open"] == _UNCERTAIN:
+            worth = self._doubts(losses)
+            self._now["doubt"] = float(worth.mean())
+            chances = F.proportional(worth, k)
+        else:
+            chances, worth = F.with_floor(F.proportional(losses, k), 0.5, k), losses
+        self._worth.expect(chances, worth)
         return chances
+
+    def _doubts(self, losses: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """P (1 - P) where the mean of ``-log P`` at visits of the upper class is 3."""
+        return F.uncertainty(losses * (_WRONG_IS / max(self._now["upper"], _TINY)))
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
         """Gather evidence from losses that training has just seen."""
@@ -191,18 +172,27 @@ class Earned:
         upper = _averages(before).double() > threshold
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
-            self._worth.see(
-                (new <= threshold).double(), torch.where(upper, how_often(upper, now["share"], self._audit), 1.0)
-            )
+            again = how_often(upper, now["share"], self._need.audit)
+            fine = (new <= threshold).double() / max(1 - now["share"], _TINY)
+            self._worth.see(fine, torch.where(upper, again, 1.0))
+        elif now["open"] == _UNCERTAIN:
+            self._doubt(old, new)
         elif now["mean"] > 0:
             self._find(old, new)
+
+    def _doubt(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
+        """See what those that ``uncertain`` drew are worth; up to half of the places are filled by force."""
+        anyone = self._now["doubt"]
+        if anyone > 0:  # else it has not drawn yet
+            often = self._doubts(old) / anyone * self._rate
+            self._worth.see(self._doubts(new) / anyone, often.clamp(0.5 * self._rate, 1.0))
 
     def _find(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
         """Gather what ``hard`` finds, or would have found of a whole walk."""
         often = ((1 + old / self._now["mean"]) / 2).clamp(0.5, 1 / self._rate)  # chances over that of one at random
         ones = torch.ones_like(new)
         if self._now["open"] == _HARD:
-            self._worth.see(new, often * self._rate)
+            self._worth.see(new / self._now["mean"], often * self._rate)
             counts = torch.stack((ones, 1 / often))  # of what ``hard`` would draw, and of all
         else:
             counts = torch.stack((often, ones))

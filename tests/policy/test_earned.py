@@ -1,9 +1,9 @@
 """The earned mixture on made-up streams of losses: what it takes for wrong, for hard, and when it changes its mind."""
 
-import inspect
 import io
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from adaselection import AdaSelection, Signals, SingleMethod
+from adaselection import AdaSelection, Signals, SingleMethod, earned, verdicts
 from adaselection import functional as F  # noqa: N812
-from adaselection.earned import Earned
 from adaselection.errors import StateError
 from adaselection.functional.evidence import two_classes
+from adaselection.verdicts import Thresholds
 from adaselection.worth import Worth, how_often
 
 SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
@@ -136,6 +136,27 @@ def tail(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
     )
 
 
+def contradicted(share: float) -> Losses:
+    """A share gets no better, and what the model learns slowly speaks against it; each is hard or easy by itself."""
+    own = np.random.default_rng(11).random(SIZE)
+
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        right = 2.3 * (0.15 + 0.85 * own[ids]) * (0.4 + 0.6 * math.exp(-time / 8))
+        return np.where(first(share, ids), 3 * (0.8 + 0.4 * own[ids]), right) * jitter(time, ids) ** 2
+
+    return losses
+
+
+def the_same_to_all(*shares: float, seed: int = 0) -> Losses:
+    """A model that knows how common the classes are, and nothing else."""
+    kinds = np.random.default_rng(seed).choice(len(shares), p=shares, size=SIZE)
+
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return -np.log(np.array(shares))[kinds[ids]] * jitter(time, ids) ** 0.1
+
+    return losses
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_crowd_that_is_learnt_is_never_taken_for_wrong(seed: int) -> None:
     assert "trusted" not in Stream(clean, seed=seed).run(20).members
@@ -188,7 +209,7 @@ def test_a_record_that_is_out_of_date_does_not_tell_where_the_loss_is() -> None:
 
 def test_the_chances_of_the_hard_by_hand() -> None:
     policy = Stream(tail).run(9).policy
-    assert policy.weights == {"uniform": 0, "trusted": 0, "hard": 1}
+    assert policy.weights == {"uniform": 0, "trusted": 0, "hard": 1, "uncertain": 0}
     window = Signals(torch.tensor([0.0, 1.0, 1.0, 2.0]), ages=torch.ones(4))
     found = policy.choose(window, 2).inclusion_probabilities
     assert found is not None
@@ -222,8 +243,9 @@ def test_wrong_labels_are_left_out_within_a_few_walks(share: float) -> None:
     stream = Stream(wrong(share)).run(12)
     first_open = stream.members.index("trusted")
     assert first_open <= 6
-    assert stream.members == ["uniform"] * first_open + ["trusted"] * (11 - first_open)  # and it stays open
-    for out in stream.left_out[3:]:  # by then the crowd is far below
+    assert stream.members[first_open:] == ["trusted"] * (11 - first_open)  # and it stays open
+    assert set(stream.members[:first_open]) <= {"uniform", "uncertain"}
+    for out in stream.left_out[first_open - 11 :][3:]:  # by then the crowd is far below
         assert (out >= share * SIZE).mean() <= 0.05  # hardly any of the others
         assert len(out) >= 0.9 * share * SIZE  # all but those that are looked at again
     assert stream.policy.weights["trusted"] == 1
@@ -237,14 +259,66 @@ def test_what_is_learnt_from_others_is_hard_and_stays() -> None:
     assert "trusted" not in stream.members  # and is not left out
 
 
-def test_where_nothing_is_learnt_classes_are_those_of_the_labels_and_stay() -> None:
-    def labels(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
-        """A model that says 0.55 and 0.45 to everything."""
-        return np.where(first(0.45, ids), 0.80, 0.60) * np.exp(0.01 * np.log(jitter(time, ids)))
+GEOMETRIC = tuple((5 ** (-np.arange(10) / 9) / (5 ** (-np.arange(10) / 9)).sum()).tolist())
+"""Shares of ten classes, the commonest five times as common as the rarest."""
 
-    stream = Stream(labels).run(12)
-    assert float(two_classes(torch.from_numpy(stream.average)).separation) > 0.9
+
+@pytest.mark.parametrize("shares", [(0.55, 0.45), (0.5, 0.3, 0.2), (0.4, 0.3, 0.2, 0.1), GEOMETRIC])
+@pytest.mark.parametrize("seed", range(3))
+def test_where_nothing_is_learnt_classes_are_those_of_the_labels_and_stay(shares: tuple[float, ...], seed: int) -> None:
+    stream = Stream(the_same_to_all(*shares, seed=seed)).run(12)
+    assert float(two_classes(torch.from_numpy(stream.average)).separation) > 0.65
     assert stream.members == ["uniform"] * 11
+
+
+@pytest.mark.parametrize("share", [0.35, 0.5])
+def test_while_many_are_contradicted_the_uncertain_are_drawn_and_then_the_trusted(share: float) -> None:
+    stream = Stream(contradicted(share)).run(14)
+    opened, trusted = stream.members.index("uncertain"), stream.members.index("trusted")
+    assert opened <= 3
+    assert stream.members == [*["uniform"] * opened, *["uncertain"] * (trusted - opened), *["trusted"] * (13 - trusted)]
+    assert trusted > opened + 3
+    for out in stream.left_out[: trusted - opened]:
+        assert len(out) == SIZE - PLACES
+        drawn = 1 - np.bincount(out < share * SIZE, minlength=2) / (SIZE * np.array([1 - share, share]))
+        assert drawn[0] > 1.5 * drawn[1]  # of right and of wrong ones
+
+
+def test_doubt_ends_once_the_doubtful_are_learnt() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return (contradicted(0.4) if time < 3 else clean)(time, ids, visits)
+
+    members = Stream(losses).run(16).members
+    opened = members.index("uncertain")
+    long = members.count("uncertain")
+    assert members[opened : opened + long] == ["uncertain"] * long  # at a stretch
+    assert members[opened + long :] == ["uniform"] * (15 - opened - long)
+    assert opened + long <= 9
+
+
+def test_fewer_than_three_tenths_are_not_doubted() -> None:
+    assert Stream(contradicted(0.2)).run(8).members == ["uniform"] * 7
+
+
+def test_negative_losses_are_not_doubted() -> None:
+    assert "uncertain" not in Stream(lambda *given: contradicted(0.4)(*given) - 0.9).run(12).members
+
+
+def test_the_chances_of_the_uncertain_by_hand() -> None:
+    policy = Stream(contradicted(0.4)).run(4).policy
+    assert policy.weights == {"uniform": 0, "trusted": 0, "hard": 0, "uncertain": 1}
+    upper = policy.state_dict()["earned"]["now"]["upper"]
+    assert 2.5 < upper < 3.5  # mean loss of those that are contradicted
+    losses = torch.tensor([0.0, 0.1, 0.7, 0.7, 3.0, 9.0])
+    known = [math.exp(-3 * loss / upper) for loss in losses.tolist()]
+    wanted = [p * (1 - p) for p in known]
+    before = policy.state_dict()["earned"]["worth"]["expected"]
+    found = policy.choose(Signals(losses, ages=torch.ones(6)), 1).inclusion_probabilities
+    assert found is not None
+    assert found.tolist() == pytest.approx([one / sum(wanted) for one in wanted], abs=1e-6)
+    after = policy.state_dict()["earned"]["worth"]["expected"]
+    mean = sum(p * w for p, w in zip(found.tolist(), wanted, strict=True))  # of those chosen; the chances sum to 1
+    assert after - before == pytest.approx(mean / (sum(wanted) / 6))
 
 
 def test_a_tail_that_is_small_stays() -> None:
@@ -265,8 +339,10 @@ def test_negative_losses_of_one_crowd_are_never_chosen_from() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
-def test_the_unit_of_the_losses_changes_nothing(scale: float) -> None:
-    plain, scaled = wrong(0.3), Stream(lambda *given: wrong(0.3)(*given) * scale).run(8)
+@pytest.mark.parametrize("plain", [wrong(0.3), contradicted(0.4)], ids=["apart", "contradicted"])
+def test_the_unit_of_the_losses_changes_nothing(scale: float, plain: Losses) -> None:
+    scaled = Stream(lambda *given: plain(*given) * scale).run(8)
+    assert set(scaled.members) - {"uniform"}
     assert scaled.members == Stream(plain).run(8).members
     assert [out.tolist() for out in scaled.left_out] == [out.tolist() for out in Stream(plain).run(8).left_out]
 
@@ -308,7 +384,7 @@ def test_a_change_of_regime_opens_and_shuts_the_gate() -> None:
 
 
 def test_what_is_learnt_by_heart_is_taken_in_again() -> None:
-    stream = Stream(memorised).run(4)
+    stream = Stream(memorised).run(6)
     assert stream.members[-1] == "trusted"  # until then nothing tells it from wrong labels
     visits = stream.visits[:300].copy()
     stream.run(80)
@@ -334,8 +410,9 @@ def test_all_decisions_repeat() -> None:
 
 
 @pytest.mark.parametrize("walks", [0, 1, 2, 5])
-def test_a_saved_policy_goes_on_as_if_nothing_happened(walks: int) -> None:
-    through, saved = Stream(wrong(0.3)).run(9), Stream(wrong(0.3)).run(walks)
+@pytest.mark.parametrize("losses", [wrong(0.3), contradicted(0.4)], ids=["apart", "contradicted"])
+def test_a_saved_policy_goes_on_as_if_nothing_happened(walks: int, losses: Losses) -> None:
+    through, saved = Stream(losses).run(9), Stream(losses).run(walks)
     file = io.BytesIO()
     torch.save(saved.policy.state_dict(), file)
     file.seek(0)
@@ -389,6 +466,44 @@ def test_gains_of_the_hard_by_hand() -> None:
     assert seen == pytest.approx(1.5 / ((1 / 0.5 + 2 / 0.75) / (1 / 0.5 + 1 / 0.75)))
 
 
+def test_gains_of_the_uncertain_by_hand() -> None:
+    policy = Stream(contradicted(0.4)).run(4).policy
+    now = policy.state_dict()["earned"]["now"]
+    before = policy.state_dict()["earned"]["worth"]
+    chosen = Signals(torch.tensor([0.5, 1.0, 2.0]), ages=torch.ones(3))
+    policy.observe(chosen, torch.tensor([0.4, 1.5, 6.0]))
+    after = policy.state_dict()["earned"]["worth"]
+
+    def worth(loss: float) -> float:
+        known = math.exp(-3 * loss / now["upper"])
+        return known * (1 - known)
+
+    chances = [max(0.5, worth(loss) / now["doubt"]) * RATE for loss in (0.5, 1.0, 2.0)]
+    assert max(chances) < 1
+    seen = [worth(loss) / now["doubt"] for loss in (0.4, 1.5, 6.0)]
+    found = {name: after[name] - before[name] for name in after}
+    assert found["chosen"] == 3
+    assert found["chosen_worth"] == pytest.approx(sum(seen))
+    assert found["stand_for"] == pytest.approx(sum(1 / chance for chance in chances))
+    assert found["stand_for_worth"] == pytest.approx(sum(w / chance for w, chance in zip(seen, chances, strict=True)))
+
+
+def test_gains_of_two_members_lie_between_those_of_each() -> None:
+    stream = Stream(contradicted(0.35)).run(14)
+    opened, handed = stream.members.index("uncertain"), stream.members.index("trusted")
+    worths = []
+    for until in (handed + 1, 14):  # walks: the first is not among the members
+        worths.append(Stream(contradicted(0.35)).run(until).policy.state_dict()["earned"]["worth"])
+    apart = {name: worths[1][name] - worths[0][name] for name in worths[0]}
+    of_each = []
+    for sums in (worths[0], apart):
+        of_each.append(sums["chosen_worth"] / sums["chosen"] / (sums["stand_for_worth"] / sums["stand_for"]))
+    _, both = stream.policy.gains
+    assert both is not None
+    assert handed > opened + 3
+    assert min(of_each) <= both <= max(of_each)
+
+
 def test_idle_counts_windows_in_which_losses_did_not_fall() -> None:
     policy, level = on_records(), torch.ones(5)
 
@@ -407,7 +522,7 @@ def test_idle_counts_windows_in_which_losses_did_not_fall() -> None:
 
 
 def test_the_guide_names_the_defaults() -> None:
-    default = {name: entry.default for name, entry in inspect.signature(Earned).parameters.items()}
+    default = asdict(Thresholds())
     page = " ".join((Path(__file__).parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8").split())
     least = f"the upper class must hold at least {100 * default['least']:g} % of the instances"
     assert f"must be above {default['apart']:g}, and {least}" in page
@@ -423,6 +538,15 @@ def test_the_guide_names_the_defaults() -> None:
     )
     assert f"are above {default['finds']:g} times the mean" in page
     assert f"the mean loss is above {100 * default['left']:g} % of that after the first walk" in page
+    assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
+    assert f"above {verdicts._WRONG:g} times the mean that the first walk saw" in page
+    assert verdicts._OPPOSITE == 1 / 2
+    assert "is up by more than half of what the mean of the lower class is down" in page
+    assert f"does not stay at more than {100 * verdicts._STUCK:g} % of the visits" in page
+    assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper class)" in page
+    assert f"at least {100 * default['many']:g} % of the instances are in the upper class" in page
+    assert f"With one standard error added it must be below {100 * default['slowly']:.0f} % here" in page
+    assert f"less what is learnt, is below {100 * default['lost']:g} %" in page
 
 
 EXPLICIT = {
@@ -454,8 +578,7 @@ def test_other_arguments_leave_the_earned_mixture_on(options: dict[str, Any]) ->
     policy = AdaSelection(rate=RATE, **options)
     assert set(policy.weights) == {"big_loss", "small_loss", "uniform"}  # on fresh losses
     policy.use_records()
-    assert policy.weights["uniform"] == 1
-    assert policy.weights["trusted"] == 0
+    assert policy.weights == {"uniform": 1, "trusted": 0, "hard": 0, "uncertain": 0}
     assert not policy.opens(Signals(torch.rand(8)))
 
 

@@ -1,0 +1,127 @@
+"""What the evidence of recorded losses speaks for: thresholds, and one pure function per member of the earned mixture.
+
+A number that is not known is NaN, which is neither above nor below anything: it opens nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from adaselection import functional as F  # noqa: N812
+
+_WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
+_OPPOSITE = 0.5  # what the upper class is worse by, over what the lower one is better by, since then
+_STUCK = 0.9  # share of visits at which the upper class stays where nothing is learnt
+_SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the evidence suffices.
+
+    Attributes:
+        apart: share of the variance between the classes, above which they are two.
+        stays: share of visits at which the upper class stays, above which ``trusted`` opens.
+        lost: share below which it shuts.
+        learnt: relative gain of the upper class in a walk through training on others, below which it is wrong: the
+            estimate and one standard error are held against it.
+        least: least share of the upper class; leaving out less is not worth it.
+        audit: chance of an instance of the upper class to be drawn all the same.
+        visits: least visits behind a decision.
+        reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
+        moves: share of visits at which the upper class stays, below which it is learnt.
+        finds: mean loss that such a draw finds, over that of all, above which the record tells where the loss is.
+        left: mean loss as a share of that after the first walk, above which there is something left to learn.
+        doubtful: share of visits at which the upper class stays, above which ``uncertain`` opens; it shuts where that
+            share less what is learnt is below ``lost``.
+        slowly: as ``learnt``, below which ``uncertain`` opens.
+        many: least share of the upper class for ``uncertain``. Rare classes, too, are worse than they were while the
+            common ones are learnt.
+    """
+
+    apart: float = F.UNIMODAL
+    stays: float = 0.7
+    lost: float = 0.35
+    learnt: float = 0.07
+    least: float = 0.02
+    audit: float = 0.05
+    visits: int = 20
+    reduces: float = 2.0
+    moves: float = 0.2
+    finds: float = 1.5
+    left: float = 0.02
+    doubtful: float = 0.5
+    slowly: float = 0.12
+    many: float = 0.3
+
+
+class Evidence(NamedTuple):
+    """What one window and the visits before it say.
+
+    Attributes:
+        apart: share of the variance of the average losses that is between two classes.
+        share: of the instances that is in the upper class.
+        lower: mean of the average losses of the lower class, over the mean loss after the first walk.
+        mean: mean loss, over that after the first walk.
+        upper: mean loss at the visits of the upper class, over the mean loss after the first walk.
+        tau: variance reduction of drawing in proportion to the loss.
+        finds: mean loss that such a draw finds, over that of all.
+        visits: of the upper class.
+        stays: share of them at which the instance was of it again.
+        learnt: part of the upper class's loss that goes away in a walk through training on others; NaN if unknown.
+        error: standard error of that.
+        negative: share of the losses that are below 0.
+    """
+
+    apart: float
+    share: float
+    lower: float
+    mean: float
+    upper: float
+    tau: float
+    finds: float
+    visits: float
+    stays: float
+    learnt: float
+    error: float
+    negative: float
+
+
+def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
+    """Whether the upper class is wrong rather than hard, and is to be left out; ``now``: whether it is left out now."""
+    enough = seen.visits >= need.visits
+    if now:
+        return seen.share > 0 and (seen.stays > need.lost or not enough)
+    misfit = seen.upper > _WRONG and seen.lower < _KNOWN
+    two = misfit and seen.apart > need.apart and seen.share >= need.least
+    return enough and two and seen.stays > need.stays and seen.learnt + seen.error < need.learnt
+
+
+def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
+    """Whether many of the upper class are wrong, though not which; ``now``: whether that is so now.
+
+    The model learns the opposite of what they say: they are worse than all were at the beginning by more than half of
+    what the others are better. While the lower class is not known, classes that stand apart or never change are those
+    of a model that says the same to all, and nothing is known about any label.
+    """
+    if seen.negative > 0:  # of these P (1 - P) says nothing
+        return False
+    enough = seen.visits >= need.visits
+    if now:
+        return seen.share > 0 and not (enough and seen.stays - max(0.0, seen.learnt) < need.lost)
+    opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
+    told = seen.lower < _KNOWN or (seen.apart < need.apart and seen.stays < _STUCK)
+    many = seen.share >= need.many and seen.stays > need.doubtful
+    return enough and many and opposite and told and seen.learnt + seen.error < need.slowly
+
+
+def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
+    """Whether the loss is in few instances, which are learnt; ``now``: whether these are drawn more often now."""
+    enough = seen.visits >= need.visits
+    if not (seen.finds >= need.finds and seen.mean >= need.left):
+        return False
+    if now:
+        return seen.tau > need.reduces / _SLACK and (seen.stays < need.moves * _SLACK or not enough)
+    few = seen.tau > need.reduces and seen.apart < need.apart
+    return enough and few and seen.stays < need.moves and seen.learnt + seen.error > 0

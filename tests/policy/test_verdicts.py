@@ -1,0 +1,149 @@
+"""What each member of the earned mixture takes for evidence, one condition at a time."""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adaselection.verdicts import Evidence, Thresholds, doubtful, learnable, wrong
+
+NEED = Thresholds()
+LEFT_OUT = Evidence(
+    apart=0.9, share=0.2, lower=0.3, mean=0.6, upper=1.5, tau=1.5, finds=1.2,
+    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0
+)  # fmt: skip
+OPPOSED = Evidence(
+    apart=0.6, share=0.4, lower=0.8, mean=1.0, upper=1.2, tau=1.1, finds=1.1,
+    visits=50, stays=0.6, learnt=0.05, error=0.05, negative=0.0
+)  # fmt: skip
+TAIL = Evidence(
+    apart=0.6, share=0.1, lower=0.1, mean=0.3, upper=0.9, tau=2.5, finds=2.0,
+    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0
+)  # fmt: skip
+
+
+def test_the_examples_speak_for_one_member_each() -> None:
+    for seen, expected in ((LEFT_OUT, wrong), (OPPOSED, doubtful), (TAIL, learnable)):
+        found = [rule for rule in (wrong, doubtful, learnable) if rule(seen, NEED, now=False)]
+        assert found == [expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("apart", 0.75),
+        ("share", 0.019),
+        ("lower", 0.5),
+        ("upper", 1.1),
+        ("visits", 19),
+        ("stays", 0.7),
+        ("learnt", 0.02),
+    ],
+)
+def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -> None:
+    assert not wrong(LEFT_OUT._replace(**{name: value}), NEED, now=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("share", 0.29), ("upper", 1.1), ("visits", 19), ("stays", 0.5), ("learnt", 0.07), ("lower", 0.6)],
+)
+def test_each_condition_of_doubt_is_needed(name: str, value: float) -> None:
+    """The last: the others are better by 0.4, so that these must be worse by more than 0.2."""
+    assert not doubtful(OPPOSED._replace(**{name: value}), NEED, now=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("finds", 1.49), ("mean", 0.019), ("tau", 2.0), ("apart", 0.75), ("visits", 19), ("stays", 0.2), ("learnt", -0.1)],
+)
+def test_each_condition_of_what_is_learnt_is_needed(name: str, value: float) -> None:
+    assert not learnable(TAIL._replace(**{name: value}), NEED, now=False)
+
+
+def test_a_model_that_says_the_same_to_all_gives_no_doubt() -> None:
+    """Two classes with shares 0.6 and 0.4: their labels are two losses, and nothing else is known."""
+    level = -0.6 * math.log(0.6) - 0.4 * math.log(0.4)
+    same = OPPOSED._replace(apart=0.99, lower=-math.log(0.6) / level, upper=-math.log(0.4) / level)
+    assert not doubtful(same, NEED, now=False)
+    many = same._replace(apart=0.74, stays=1.0)  # of many classes the losses are a crowd, of which none moves
+    assert not doubtful(many, NEED, now=False)
+    assert doubtful(many._replace(stays=0.89), NEED, now=False)  # all else holds
+    assert doubtful(same._replace(lower=0.49, upper=1.5, stays=1.0), NEED, now=False)  # and once a class is known
+
+
+def test_negative_losses_are_not_doubted() -> None:
+    for now in (False, True):
+        assert doubtful(OPPOSED, NEED, now=now)
+        assert not doubtful(OPPOSED._replace(negative=0.001), NEED, now=now)
+
+
+def test_once_open_it_takes_more_to_shut() -> None:
+    weak = OPPOSED._replace(apart=0.9, share=0.1, upper=0.5, stays=0.45, learnt=0.05)
+    assert not any(rule(weak, NEED, now=False) for rule in (wrong, doubtful, learnable))
+    assert wrong(weak, NEED, now=True)
+    assert not wrong(weak._replace(stays=0.35), NEED, now=True)
+    assert doubtful(weak, NEED, now=True)
+    assert not doubtful(weak._replace(stays=0.39), NEED, now=True)  # 0.34 without what is learnt
+    assert doubtful(weak._replace(stays=0.39, learnt=math.nan), NEED, now=True)
+    for learnt in (-9.0, math.nan):  # others make it worse, or nothing is known of that
+        assert not doubtful(weak._replace(stays=0.34, learnt=learnt), NEED, now=True)
+    few = TAIL._replace(tau=1.4, apart=0.9, stays=0.29, learnt=-1.0)
+    assert not learnable(few, NEED, now=False)
+    assert learnable(few, NEED, now=True)
+    assert not learnable(few._replace(stays=0.31), NEED, now=True)
+    assert not learnable(few._replace(tau=2 / 1.5), NEED, now=True)
+
+
+@pytest.mark.parametrize("rule", [wrong, doubtful])
+def test_too_few_visits_change_nothing(rule: Callable[..., bool]) -> None:
+    for seen in (LEFT_OUT, OPPOSED):
+        few = seen._replace(visits=19, stays=0.0)
+        assert rule(few, NEED, now=True)
+        assert not rule(few, NEED, now=False)
+        assert not rule(few._replace(share=0.0), NEED, now=True)  # there is no upper class any more
+
+
+NEEDED = {
+    wrong: (LEFT_OUT, ("apart", "share", "lower", "upper", "visits", "stays", "learnt", "error")),
+    doubtful: (OPPOSED, ("share", "lower", "upper", "visits", "stays", "learnt", "error")),
+    learnable: (TAIL, ("apart", "mean", "tau", "finds", "visits", "stays", "learnt", "error")),
+}
+
+
+@pytest.mark.parametrize("rule", NEEDED)
+def test_what_is_not_known_opens_nothing(rule: Callable[..., bool]) -> None:
+    seen, names = NEEDED[rule]
+    assert rule(seen, NEED, now=False)
+    for name in names:
+        assert not rule(seen._replace(**{name: math.nan}), NEED, now=False), name
+    assert not doubtful(OPPOSED._replace(apart=math.nan), NEED, now=False)
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("rule", NEEDED)
+def test_what_opens_stays_open_on_the_same_evidence(rule: Callable[..., bool], data: st.DataObject) -> None:
+    seen, names = NEEDED[rule]
+    factors = data.draw(st.tuples(*[st.floats(0.9, 1.1)] * len(names)))
+    near = seen._replace(**{name: getattr(seen, name) * by for name, by in zip(names, factors, strict=True)})
+    assert rule(near, NEED, now=True) or not rule(near, NEED, now=False)
+
+
+def test_every_threshold_decides_something() -> None:
+    """But for `audit`, which is a chance and no threshold."""
+    strict = {
+        "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
+        "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
+    }  # fmt: skip
+    assert {field.name for field in fields(Thresholds)} == {*strict, "audit"}
+    cases = [
+        (rule, seen, now)
+        for rule, seen in ((wrong, LEFT_OUT), (doubtful, OPPOSED), (learnable, TAIL))
+        for now in (False, True)
+    ]
+    for name, value in strict.items():
+        need = Thresholds(**{name: value})
+        assert any(rule(seen, NEED, now=now) != rule(seen, need, now=now) for rule, seen, now in cases), name
