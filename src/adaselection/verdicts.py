@@ -36,8 +36,8 @@ class Thresholds:
         doubtful: share of visits at which the upper class stays, above which ``uncertain`` opens; it shuts where that
             share less what is learnt is below ``lost``.
         slowly: as ``learnt``, below which ``uncertain`` opens.
-        many: least share of the upper class for ``uncertain``. Rare classes, too, are worse than they were while the
-            common ones are learnt.
+        many: least share of the upper class for ``uncertain``, to open and to stay. Rare classes, too, are worse than
+            they were while the common ones are learnt.
     """
 
     apart: float = F.UNIMODAL
@@ -53,7 +53,7 @@ class Thresholds:
     left: float = 0.02
     doubtful: float = 0.5
     slowly: float = 0.12
-    many: float = 0.3
+    many: float = 0.35
 
 
 class Evidence(NamedTuple):
@@ -105,15 +105,14 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     what the others are better. While the lower class is not known, classes that stand apart or never change are those
     of a model that says the same to all, and nothing is known about any label.
     """
-    if seen.negative > 0:  # of these P (1 - P) says nothing
+    if not seen.share >= need.many or seen.negative > 0:  # of these P (1 - P) says nothing
         return False
     enough = seen.visits >= need.visits
     if now:
-        return seen.share > 0 and not (enough and seen.stays - max(0.0, seen.learnt) < need.lost)
+        return not (enough and seen.stays - max(0.0, seen.learnt) < need.lost)
     opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
     told = seen.lower < _KNOWN or (seen.apart < need.apart and seen.stays < _STUCK)
-    many = seen.share >= need.many and seen.stays > need.doubtful
-    return enough and many and opposite and told and seen.learnt + seen.error < need.slowly
+    return enough and opposite and told and seen.stays > need.doubtful and seen.learnt + seen.error < need.slowly
 
 
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
