@@ -48,8 +48,8 @@ class Earned:
 
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
     Earned while many instances are in the upper class, stay there, are not learnt from others, and are worse than all
-    were at the beginning by more than half of what the others are better; and the others are known, or the classes are
-    one crowd that moves. Lost to ``trusted``, or when they no longer stay.
+    were at the beginning by nearly what the others are better; and the others are known, or the classes are one crowd
+    that moves. Lost to ``trusted``, or when they no longer stay.
 
     P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper class is 3, so that the scale of the
     losses does not matter. Cross-entropy of wrong labels in ten classes is near that by itself.

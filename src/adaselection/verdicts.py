@@ -11,7 +11,7 @@ from typing import NamedTuple
 from adaselection import functional as F  # noqa: N812
 
 _WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
-_OPPOSITE = 0.5  # what the upper class is worse by, over what the lower one is better by, since then
+_OPPOSITE = 0.75  # what the upper class is worse by, over what the lower one is better by, since then
 _STUCK = 0.9  # share of visits at which the upper class stays where nothing is learnt
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 
@@ -101,9 +101,9 @@ def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
 def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether many of the upper class are wrong, though not which; ``now``: whether that is so now.
 
-    The model learns the opposite of what they say: they are worse than all were at the beginning by more than half of
-    what the others are better. While the lower class is not known, classes that stand apart or never change are those
-    of a model that says the same to all, and nothing is known about any label.
+    The model learns the opposite of what they say: they are worse than all were at the beginning by more than three
+    quarters of what the others are better. While the lower class is not known, classes that stand apart or never change
+    are those of a model that says the same to all, and nothing is known about any label.
     """
     if not seen.share >= need.many or seen.negative > 0:  # of these P (1 - P) says nothing
         return False

@@ -540,8 +540,8 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"the mean loss is above {100 * default['left']:g} % of that after the first walk" in page
     assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
     assert f"above {verdicts._WRONG:g} times the mean that the first walk saw" in page
-    assert verdicts._OPPOSITE == 1 / 2
-    assert "is up by more than half of what the mean of the lower class is down" in page
+    assert verdicts._OPPOSITE == 3 / 4
+    assert "is up by more than three quarters of what the mean of the lower class is down" in page
     assert f"does not stay at more than {100 * verdicts._STUCK:g} % of the visits" in page
     assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper class)" in page
     assert f"at least {100 * default['many']:g} % of the instances are in the upper class" in page
