@@ -27,11 +27,12 @@ loader = RecordedLoader(train_loader, SingleMethod("uncertain", rate=0.3))
 ```
 
 Its first walk is whole, as there are no losses yet. It is not the default, as it draws like that whatever the data \
-are. This page has every setting in which it ran (`{FIXED}`) beside uniform at the same budget and learning rate, \
-which is uniform's best, and beside the default (`{CHALLENGER}`). Differences are paired by seed, over the seeds that \
-both have; positive is better, in points or, for an error, in % of uniform's mean. *Won* and *lost*: the 95 % \
-interval leaves out 0. P is a probability where the loss is cross-entropy; for squared errors the rule depends on the \
-scale of the targets."""
+are; the default does so, in a unit that suits the losses, while its gate sees that over a third of the labels look \
+wrong and not yet which. This page has every setting in which it ran (`{FIXED}`) beside uniform at the same budget \
+and learning rate, which is uniform's best, and beside the default (`{CHALLENGER}`). Differences are paired by seed, \
+over the seeds that both have; positive is better, in points or, for an error, in % of uniform's mean. *Won* and \
+*lost*: the 95 % interval leaves out 0. P is a probability where the loss is cross-entropy; for squared errors the \
+rule depends on the scale of the targets."""
 
 
 def beside_uniform(studies: Sequence[Study]) -> list[Compared]:

@@ -13,7 +13,7 @@ from adaselection.lab.record import Record
 from adaselection.lab.stats import RankCorrelation
 from adaselection.lab.summary import Row, Study
 
-__all__ = ["GateCell", "gate_cells", "number_of", "page", "shut_throughout"]
+__all__ = ["GateCell", "gate_cells", "is_before", "number_of", "page", "shut_throughout"]
 
 _INTRO = f"""\
 What the gate of `{CHALLENGER}` did. Opened: share of the runs in which it opened at all, and of their windows in \
@@ -23,8 +23,9 @@ runs in which it opened. Visits: how often an instance with a wrong label (or a 
 the same for a right one. The gain on uniform is paired by seed against uniform at the same budget; positive is \
 better.
 
-The realised gains of `trusted` are too high here where instances were drawn by force, as each of the upper class \
-counted for twenty of them. That was mended after these runs; nothing is decided by it."""
+† ran before the default had the member `uncertain`. The realised gains of `trusted` are too high there where \
+instances were drawn by force, as each of the upper class counted for twenty; nothing is decided by them."""
+_LATEST = "uncertain"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,12 @@ def number_of(record: Record, *keys: str) -> float | None:
 def shut_throughout(row: Row) -> bool:
     """Say whether every run of a row says that its gate never opened."""
     return all(number_of(run, "selected") == 0 for run in row.records)
+
+
+def is_before(row: Row) -> bool:
+    """Say whether a row ran before the default had all of its members."""
+    earned = (row.records[0].config.policy or {}).get("earned")
+    return isinstance(earned, Mapping) and _LATEST not in earned.get("members", ())
 
 
 def gate_cells(studies: Iterable[Study]) -> list[GateCell]:
@@ -150,7 +157,7 @@ def _rank(pairs: Sequence[tuple[float, float]]) -> str:
 def _line(cell: GateCell) -> tuple[str, ...]:
     row, places = cell.compared.row, 2
     return (
-        md.setting(cell.compared.study) + (f" ({row.detail})" if row.detail else ""),
+        md.setting(cell.compared.study) + (f" ({row.detail})" if row.detail else "") + (" †" if is_before(row) else ""),
         wording.rate(row.rate), wording.share(row.budget), f"{cell.opened} of {cell.traced}",
         wording.share(cell.windows), wording.share(cell.left_out), wording.number(cell.predicted, places),
         wording.number(cell.realised, places), wording.number(cell.visits, places),
