@@ -7,11 +7,13 @@ learning rate is the plain loader's best on a validation split at the same budge
 steps.
 
     python benchmarks/other_data.py --jobs 2
+    python benchmarks/other_data.py --jobs 2 --again benchmarks/records/other_data.json     # after the default changed
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ RATE, EPOCHS, BATCH, TRIALS, WARM = 0.3, 30, 32, 5, 0.2
 LABELS, TARGETS = (0.0, 0.2, 0.4), (0.0, 0.05)  # shares that are wrong
 RATES = {True: (0.003, 0.01, 0.03, 0.1, 0.3), False: (0.001, 0.003, 0.01, 0.03, 0.1)}  # for classes, for numbers
 Arrays = tuple[NDArray[Any], NDArray[Any]]
+Cells = dict[tuple[str, float, float], dict[str, Any]]
 
 
 def _normal(size: int, width: int, seed: int) -> tuple[np.random.Generator, NDArray[Any]]:
@@ -174,35 +177,53 @@ def best_rate(data: Data, share: float, budget: float) -> float:
     return (max if data.classes else min)(known, key=lambda rate: known[rate])
 
 
-def one_setting(name: str, share: float, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def one_setting(name: str, share: float, arguments: argparse.Namespace, known: Cells) -> list[dict[str, Any]]:
     """Every budget of a set with a share of wrong labels or outliers."""
     torch.set_num_threads(1)
     data = Data(name, arguments.rows)
-    cells = []
-    for budget in BUDGETS:
-        rate = best_rate(data, share, budget)
-        plain, ours, fixed = (
-            [train(data, share, budget, seed, rate, make()) for seed in range(arguments.repeats)]
-            for make in (lambda: None, lambda: AdaSelection(rate=RATE), lambda: SingleMethod("uncertain", rate=RATE))
+    return [
+        one_cell(data, name, share, budget, arguments.repeats, known.get((name, share, budget))) for budget in BUDGETS
+    ]
+
+
+def one_cell(
+    data: Data, name: str, share: float, budget: float, repeats: int, known: dict[str, Any] | None
+) -> dict[str, Any]:
+    """One budget; of a known cell the learning rate and the fixed rule stay as they are.
+
+    Raises:
+        SystemExit: the plain loader does not give again what it gave.
+    """
+    rate = known["learning_rate"] if known else best_rate(data, share, budget)
+
+    def scores(make: Callable[[], Policy | None]) -> list[tuple[float, bool]]:
+        return [train(data, share, budget, seed, rate, make()) for seed in range(repeats)]
+
+    plain, ours = scores(lambda: None), scores(lambda: AdaSelection(rate=RATE))
+    mean = float(np.mean([score for score, _ in plain]))
+    unit = 1.0 if data.classes else -100 / mean
+
+    def gain(arm: list[tuple[float, bool]]) -> dict[str, Any]:
+        found = stats.mean_interval([unit * (one - other) for (one, _), (other, _) in zip(arm, plain, strict=True)])
+        return {"difference": found.mean, "ci": [found.ci_low, found.ci_high]}
+
+    if known and mean != known["plain"]:
+        raise SystemExit(
+            f"{name}, {share:.0%}, {budget:.0%}: the plain loader gives {mean}, and gave {known['plain']}."
         )
-        mean = float(np.mean([score for score, _ in plain]))
-        unit = 1.0 if data.classes else -100 / mean
-        found, beside = (
-            stats.mean_interval([unit * (one - other) for (one, _), (other, _) in zip(arm, plain, strict=True)])
-            for arm in (ours, fixed)
-        )
-        cells.append(
-            {"set": name, "wrong": share, "budget": budget, "learning_rate": rate, "plain": mean, "seeds": found.n,
-             "difference": found.mean, "ci": [found.ci_low, found.ci_high], "opened": sum(left for _, left in ours),
-             "uncertain": {"difference": beside.mean, "ci": [beside.ci_low, beside.ci_high]}}
-        )  # fmt: skip
-    return cells
+    beside = known["uncertain"] if known else gain(scores(lambda: SingleMethod("uncertain", rate=RATE)))
+    head = {"set": name, "wrong": share, "budget": budget, "learning_rate": rate, "plain": mean, "seeds": repeats}
+    return {**head, **gain(ours), "opened": sum(left for _, left in ours), "uncertain": beside}
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every set, as it is and spoilt."""
     settings = [(name, share) for name, (_, classes, _) in SETS.items() for share in (LABELS if classes else TARGETS)]
-    work = (delayed(one_setting)(name, share, arguments) for name, share in settings[: arguments.settings])
+    before = (
+        json.loads(Path(arguments.again).read_text(encoding="utf-8"))["results"]["cells"] if arguments.again else []
+    )
+    known = {(cell["set"], cell["wrong"], cell["budget"]): cell for cell in before}
+    work = (delayed(one_setting)(name, share, arguments, known) for name, share in settings[: arguments.settings])
     cells = [cell for found in Parallel(arguments.jobs, backend="multiprocessing")(work) for cell in found]
     bar = {name: BAR if classes else 10 * BAR for name, (_, classes, _) in SETS.items()}
     worse = [cell for cell in cells if not cell["difference"] >= bar[cell["set"]]]  # so are runs that diverged
@@ -227,6 +248,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--rows", type=int, default=4000, help="of the sets that are made (default: 4,000)")
     parser.add_argument("--settings", type=int, help="only so many of the first settings")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--again", help="a record whose learning rates, and whose runs of the fixed rule, are kept")
     return run("other_data", CLAIM, parser, measure, show, argv)
 
 

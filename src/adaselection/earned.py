@@ -26,7 +26,7 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper class in the unit of `_doubts`, where P is 5 %
 _LEVELS = ("lower", "mean", "upper")
 _TINY = sys.float_info.min
-_NUMBERS = ("open", "judged", "level", "threshold", "share", "lower", "mean", "upper", "doubt", "idle")
+_NUMBERS = ("open", "judged", "level", "threshold", "share", "lower", "mean", "lowest", "upper", "doubt", "idle")
 
 
 class Earned:
@@ -105,9 +105,9 @@ class Earned:
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         now = self._now
         if not now["judged"]:
-            now["level"] = mean
+            now["level"] = now["lowest"] = mean
         now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
-        now["lower"] = lower_mean
+        now["lower"], now["lowest"] = lower_mean, min(now["lowest"], mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
         now["open"] = float(self._verdict(self._evidence(apart, tau, finds, negative, sums)))
         if visits:
@@ -123,9 +123,12 @@ class Earned:
         """What this window says, in units of the mean loss after the first walk."""
         now = self._now
         lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
+        risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
         visits, stays = float(sums.visits), F.persistence(sums)
         learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
-        return Evidence(apart, now["share"], lower, mean, upper, tau, finds, visits, stays, learnt, error, negative)
+        return Evidence(
+            apart, now["share"], lower, mean, risen, upper, tau, finds, visits, stays, learnt, error, negative
+        )
 
     def _verdict(self, seen: Evidence) -> int:
         """Which member has the weight."""

@@ -12,6 +12,7 @@ from adaselection import functional as F  # noqa: N812
 
 _WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
 _OPPOSITE = 0.75  # what the upper class is worse by, over what the lower one is better by, since then
+_RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
 _STUCK = 0.9  # share of visits at which the upper class stays where nothing is learnt
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 
@@ -64,6 +65,7 @@ class Evidence(NamedTuple):
         share: of the instances that is in the upper class.
         lower: mean of the average losses of the lower class, over the mean loss after the first walk.
         mean: mean loss, over that after the first walk.
+        risen: mean loss, over the lowest that a window had so far.
         upper: mean loss at the visits of the upper class, over the mean loss after the first walk.
         tau: variance reduction of drawing in proportion to the loss.
         finds: mean loss that such a draw finds, over that of all.
@@ -78,6 +80,7 @@ class Evidence(NamedTuple):
     share: float
     lower: float
     mean: float
+    risen: float
     upper: float
     tau: float
     finds: float
@@ -103,14 +106,15 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
 
     The model learns the opposite of what they say: they are worse than all were at the beginning by more than three
     quarters of what the others are better. While the lower class is not known, classes that stand apart or never change
-    are those of a model that says the same to all, and nothing is known about any label.
+    are those of a model that says the same to all, and nothing is known about any label. Where labels become wrong in
+    the middle of a training the model knows better already, and needs all of the others.
     """
     if not seen.share >= need.many or seen.negative > 0:  # of these P (1 - P) says nothing
         return False
     enough = seen.visits >= need.visits
     if now:
         return not (enough and seen.stays - max(0.0, seen.learnt) < need.lost)
-    opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
+    opposite = seen.risen <= _RISEN and seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
     told = seen.lower < _KNOWN or (seen.apart < need.apart and seen.stays < _STUCK)
     return enough and opposite and told and seen.stays > need.doubtful and seen.learnt + seen.error < need.slowly
 

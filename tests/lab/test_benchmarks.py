@@ -102,6 +102,23 @@ def test_the_exact_norm_is_that_of_one_row_after_the_other() -> None:
         assert norm == pytest.approx(math.sqrt(sum(squares)), rel=1e-5)
 
 
+def test_a_record_of_other_data_is_run_again_at_its_own_learning_rates(tmp_path: Path) -> None:
+    first = tiny_run("other_data", tmp_path)
+    kept = first["results"]["cells"]
+    for cell in kept:
+        cell["uncertain"] = {"difference": 7.0, "ci": [6.0, 8.0]}
+    (tmp_path / "changed.json").write_text(json.dumps(first), encoding="utf-8")
+    script = runpy.run_path(str(BENCHMARKS / "other_data.py"))
+    command = ["--repeats", "1", "--out", str(tmp_path), "--again", str(tmp_path / "changed.json"), *TINY["other_data"]]
+    script["main"](command)
+    again = json.loads((tmp_path / "other_data.json").read_text(encoding="utf-8"))["results"]["cells"]
+    assert again == kept
+    kept[1]["plain"] += 1
+    (tmp_path / "changed.json").write_text(json.dumps(first), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"the plain loader gives .* and gave"):
+        script["main"](command)
+
+
 def test_the_page_about_other_data_says_what_its_record_says() -> None:
     root = BENCHMARKS.parent
     record = json.loads((BENCHMARKS / "records" / "other_data.json").read_text(encoding="utf-8"))

@@ -300,6 +300,16 @@ def test_fewer_than_a_third_are_not_doubted() -> None:
     assert Stream(contradicted(0.2)).run(8).members == ["uniform"] * 7
 
 
+def test_labels_that_become_wrong_while_others_are_known_are_not_doubted() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        right = contradicted(0.0)(time, ids, visits)
+        return np.where(first(0.4 if time > 2 else 0.0, ids), 3.5 * jitter(time, ids), right)
+
+    stream = Stream(losses).run(20)
+    assert "uncertain" not in stream.members
+    assert stream.members[-1] == "trusted"  # once it is known which
+
+
 def test_negative_losses_are_not_doubted() -> None:
     assert "uncertain" not in Stream(lambda *given: contradicted(0.4)(*given) - 0.9).run(12).members
 
@@ -542,6 +552,7 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"above {verdicts._WRONG:g} times the mean that the first walk saw" in page
     assert verdicts._OPPOSITE == 3 / 4
     assert "is up by more than three quarters of what the mean of the lower class is down" in page
+    assert f"the mean loss is at most {verdicts._RISEN:g} times the lowest so far" in page
     assert f"does not stay at more than {100 * verdicts._STUCK:g} % of the visits" in page
     assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper class)" in page
     assert f"at least {100 * default['many']:g} % of the instances are in the upper class" in page

@@ -12,15 +12,15 @@ from adaselection.verdicts import Evidence, Thresholds, doubtful, learnable, wro
 
 NEED = Thresholds()
 LEFT_OUT = Evidence(
-    apart=0.9, share=0.2, lower=0.3, mean=0.6, upper=1.5, tau=1.5, finds=1.2,
+    apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.5, finds=1.2,
     visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0
 )  # fmt: skip
 OPPOSED = Evidence(
-    apart=0.6, share=0.4, lower=0.8, mean=1.0, upper=1.2, tau=1.1, finds=1.1,
+    apart=0.6, share=0.4, lower=0.8, mean=1.0, risen=1.0, upper=1.2, tau=1.1, finds=1.1,
     visits=50, stays=0.6, learnt=0.05, error=0.05, negative=0.0
 )  # fmt: skip
 TAIL = Evidence(
-    apart=0.6, share=0.1, lower=0.1, mean=0.3, upper=0.9, tau=2.5, finds=2.0,
+    apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=2.5, finds=2.0,
     visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0
 )  # fmt: skip
 
@@ -49,7 +49,15 @@ def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("share", 0.34), ("upper", 1.1), ("visits", 19), ("stays", 0.5), ("learnt", 0.07), ("lower", 0.6)],
+    [
+        ("share", 0.34),
+        ("risen", 1.11),
+        ("upper", 1.1),
+        ("visits", 19),
+        ("stays", 0.5),
+        ("learnt", 0.07),
+        ("lower", 0.6),
+    ],
 )
 def test_each_condition_of_doubt_is_needed(name: str, value: float) -> None:
     """The last: the others are better by 0.4, so that these must be worse by more than 0.2."""
@@ -109,7 +117,7 @@ def test_too_few_visits_change_nothing(rule: Callable[..., bool], seen: Evidence
 
 NEEDED = {
     wrong: (LEFT_OUT, ("apart", "share", "lower", "upper", "visits", "stays", "learnt", "error")),
-    doubtful: (OPPOSED, ("share", "lower", "upper", "visits", "stays", "learnt", "error")),
+    doubtful: (OPPOSED, ("share", "risen", "lower", "upper", "visits", "stays", "learnt", "error")),
     learnable: (TAIL, ("apart", "mean", "tau", "finds", "visits", "stays", "learnt", "error")),
 }
 
