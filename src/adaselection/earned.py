@@ -48,8 +48,8 @@ class Earned:
 
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
     Earned while many instances are in the upper class, stay there, are not learnt from others, and are worse than all
-    were at the beginning by nearly what the others are better; and the others are known, or the classes are one crowd
-    that moves. Lost to ``trusted``, or when they no longer stay.
+    were at the beginning by nearly what the others are better; and the others are half known. Lost to
+    ``trusted``, or when they no longer stay.
 
     P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper class is 3, so that the scale of the
     losses does not matter. Cross-entropy of wrong labels in ten classes is near that by itself.
@@ -100,7 +100,7 @@ class Earned:
             found = reduce(found)
         threshold, apart, share, lower_mean, mean, square, negative, *rest = found.tolist()
         tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
-        (chosen, draws, total, rows), (visits, before, after) = rest[-7:-3], rest[-3:]
+        (chosen, draws, total, rows), (seen, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         now = self._now
@@ -109,8 +109,8 @@ class Earned:
         now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
         now["lower"], now["lowest"] = lower_mean, min(now["lowest"], mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        now["open"] = float(self._verdict(self._evidence(apart, tau, finds, negative, sums)))
-        if visits:
+        now["open"] = float(self._verdict(self._evidence(apart, tau, finds, sums, negative)))
+        if seen:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         count = max(1.0, float(sums.visits))
         carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
@@ -119,16 +119,15 @@ class Earned:
         self._progress.zero_()
         return bool(now["open"])
 
-    def _evidence(self, apart: float, tau: float, finds: float, negative: float, sums: Movement) -> Evidence:
+    def _evidence(self, apart: float, tau: float, finds: float, sums: Movement, negative: float) -> Evidence:
         """What this window says, in units of the mean loss after the first walk."""
         now = self._now
         lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
         risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
         visits, stays = float(sums.visits), F.persistence(sums)
         learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
-        return Evidence(
-            apart, now["share"], lower, mean, risen, upper, tau, finds, visits, stays, learnt, error, negative
-        )
+        moved = (visits, stays, learnt, error)
+        return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative)
 
     def _verdict(self, seen: Evidence) -> int:
         """Which member has the weight."""

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from adaselection import functional as F  # noqa: N812
 
 _WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
+_HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper class is worse by, over what the lower one is better by, since then
+_STUCK = 0.9  # share of visits at which the upper class stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
-_STUCK = 0.9  # share of visits at which the upper class stays where nothing is learnt
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 
 
@@ -105,18 +106,18 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether many of the upper class are wrong, though not which; ``now``: whether that is so now.
 
     The model learns the opposite of what they say: they are worse than all were at the beginning by more than three
-    quarters of what the others are better. While the lower class is not known, classes that stand apart or never change
-    are those of a model that says the same to all, and nothing is known about any label. Where labels become wrong in
-    the middle of a training the model knows better already, and needs all of the others.
+    quarters of what the others are better. And it knows the others: where it is far from that, or says the same to all,
+    it needs every row, and so it does where labels become wrong in the middle of a training.
     """
     if not seen.share >= need.many or seen.negative > 0:  # of these P (1 - P) says nothing
         return False
     enough = seen.visits >= need.visits
     if now:
         return not (enough and seen.stays - max(0.0, seen.learnt) < need.lost)
-    opposite = seen.risen <= _RISEN and seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
-    told = seen.lower < _KNOWN or (seen.apart < need.apart and seen.stays < _STUCK)
-    return enough and opposite and told and seen.stays > need.doubtful and seen.learnt + seen.error < need.slowly
+    opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
+    known = seen.lower < _HALF_KNOWN and seen.risen <= _RISEN
+    lasting = need.doubtful < seen.stays < _STUCK and seen.learnt + seen.error < need.slowly
+    return enough and opposite and known and lasting
 
 
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:

@@ -553,7 +553,11 @@ def test_the_guide_names_the_defaults() -> None:
     assert verdicts._OPPOSITE == 3 / 4
     assert "is up by more than three quarters of what the mean of the lower class is down" in page
     assert f"the mean loss is at most {verdicts._RISEN:g} times the lowest so far" in page
-    assert f"does not stay at more than {100 * verdicts._STUCK:g} % of the visits" in page
+    assert (
+        f"the mean loss of the lower class is below {verdicts._HALF_KNOWN:g} times the mean that the first walk saw"
+        in page
+    )
+    assert f"and at fewer than {100 * verdicts._STUCK:g} %: where none ever leaves" in page
     assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper class)" in page
     assert f"at least {100 * default['many']:g} % of the instances are in the upper class" in page
     assert f"With one standard error added it must be below {100 * default['slowly']:.0f} % here" in page

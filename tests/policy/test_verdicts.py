@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import fields
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaselection import functional as F  # noqa: N812
 from adaselection.verdicts import Evidence, Thresholds, doubtful, learnable, wrong
 
 NEED = Thresholds()
@@ -16,7 +18,7 @@ LEFT_OUT = Evidence(
     visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0
 )  # fmt: skip
 OPPOSED = Evidence(
-    apart=0.6, share=0.4, lower=0.8, mean=1.0, risen=1.0, upper=1.2, tau=1.1, finds=1.1,
+    apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
     visits=50, stays=0.6, learnt=0.05, error=0.05, negative=0.0
 )  # fmt: skip
 TAIL = Evidence(
@@ -55,6 +57,7 @@ def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -
         ("upper", 1.1),
         ("visits", 19),
         ("stays", 0.5),
+        ("stays", 0.9),
         ("learnt", 0.07),
         ("lower", 0.6),
     ],
@@ -72,15 +75,21 @@ def test_each_condition_of_what_is_learnt_is_needed(name: str, value: float) -> 
     assert not learnable(TAIL._replace(**{name: value}), NEED, now=False)
 
 
-def test_a_model_that_says_the_same_to_all_gives_no_doubt() -> None:
-    """Two classes with shares 0.6 and 0.4: their labels are two losses, and nothing else is known."""
-    level = -0.6 * math.log(0.6) - 0.4 * math.log(0.4)
-    same = OPPOSED._replace(apart=0.99, lower=-math.log(0.6) / level, upper=-math.log(0.4) / level)
-    assert not doubtful(same, NEED, now=False)
-    many = same._replace(apart=0.74, stays=1.0)  # of many classes the losses are a crowd, of which none moves
-    assert not doubtful(many, NEED, now=False)
-    assert doubtful(many._replace(stays=0.89), NEED, now=False)  # all else holds
-    assert doubtful(same._replace(lower=0.49, upper=1.5, stays=1.0), NEED, now=False)  # and once a class is known
+@pytest.mark.parametrize("count", [2, 3, 5, 10, 100])
+@pytest.mark.parametrize("imbalance", [1.5, 3, 5, 10, 100])
+def test_a_model_that_knows_how_common_classes_are_gives_no_doubt(count: int, imbalance: float) -> None:
+    """Its losses are the logarithms of their shares, and all stay where they are."""
+    weights = torch.tensor([imbalance ** (-place / (count - 1)) for place in range(count)], dtype=torch.float64)
+    shares = weights / weights.sum()
+    losses = (-shares.log()).repeat_interleave((10_000 * shares).round().long())
+    split = F.two_classes(losses)
+    level = losses.mean()
+    upper = losses > split.threshold
+    told = OPPOSED._replace(
+        apart=float(split.separation), share=float(split.share), lower=float(losses[~upper].mean() / level),
+        upper=float(losses[upper].mean() / level), stays=1.0, learnt=0.0,
+    )  # fmt: skip
+    assert not doubtful(told, NEED, now=False)
 
 
 def test_negative_losses_are_not_doubted() -> None:
@@ -128,7 +137,6 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool]) -> None:
     assert rule(seen, NEED, now=False)
     for name in names:
         assert not rule(seen._replace(**{name: math.nan}), NEED, now=False), name
-    assert not doubtful(OPPOSED._replace(apart=math.nan), NEED, now=False)
 
 
 @given(data=st.data())
