@@ -155,7 +155,6 @@ def commands(part: str) -> Iterator[list[str]]:
         for rates, setting in CHOSEN[part][:3]:
             arms = PAIR if setting else "recorded"
             yield compare(part, arms, "1.0", 3, *setting, "--learning-rate", rates[BUDGETS])
-        yield compare(part, "recorded", "1.0", 5, *NOISY, "--learning-rate", "0.1")
     if part == "more":
         for setting in ([], ["--label-noise", "0.2"], NOISY, ["--regime", "duplicated"]):
             yield compare("mnist", "full", "1.0", 5, *setting, "--learning-rate", "0.1")
