@@ -32,8 +32,8 @@ batches are the plain loader's, and the difference is exactly 0."""
 HEADERS = ("data", "wrong", "budget", "plain loader", "difference [95 % CI]", "left out", "`uncertain` [95 % CI]")
 FIXED = """\
 The rule `uncertain` alone, as `SingleMethod("uncertain", rate=0.3)`, draws by P(1 - P) from its second walk on, \
-whatever the data are; it is no part of the default. P is exp(-loss), the probability of the label where the loss is \
-cross-entropy."""
+whatever the data are; alone it is not the default, which draws like that behind its gate. P is exp(-loss), the \
+probability of the label where the loss is cross-entropy."""
 
 
 def _difference(found: dict[str, Any]) -> str:

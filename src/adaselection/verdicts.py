@@ -13,6 +13,7 @@ from adaselection import functional as F  # noqa: N812
 _WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper class is worse by, over what the lower one is better by, since then
+_SURE = 5  # times the visits that are behind other decisions
 _STUCK = 0.9  # share of visits at which the upper class stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
@@ -117,7 +118,7 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
     known = seen.lower < _HALF_KNOWN and seen.risen <= _RISEN
     lasting = need.doubtful < seen.stays < _STUCK and seen.learnt + seen.error < need.slowly
-    return enough and opposite and known and lasting
+    return seen.visits >= _SURE * need.visits and opposite and known and lasting
 
 
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:

@@ -538,7 +538,8 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"must be above {default['apart']:g}, and {least}" in page
     assert f"above the threshold again at more than {100 * default['stays']:g} % of the visits" in page
     assert f"With one standard error added it must be below {100 * default['learnt']:.0f} %." in page
-    assert f"at least {default['visits']} visits" in page
+    sure = verdicts._SURE * default["visits"]
+    assert f"at least {default['visits']} visits, for `uncertain` from {sure}," in page
     assert f"The gate shuts when fewer than {100 * default['lost']:g} % of these" in page
     assert default["audit"] == 1 / 20
     assert "one suspect in twenty" in page

@@ -19,7 +19,7 @@ LEFT_OUT = Evidence(
 )  # fmt: skip
 OPPOSED = Evidence(
     apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
-    visits=50, stays=0.6, learnt=0.05, error=0.05, negative=0.0
+    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0
 )  # fmt: skip
 TAIL = Evidence(
     apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=2.5, finds=2.0,
@@ -55,7 +55,7 @@ def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -
         ("share", 0.34),
         ("risen", 1.11),
         ("upper", 1.1),
-        ("visits", 19),
+        ("visits", 99),
         ("stays", 0.5),
         ("stays", 0.9),
         ("learnt", 0.07),
