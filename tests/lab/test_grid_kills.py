@@ -51,7 +51,8 @@ for kill in range(kills):
         time.sleep(0.001)
     time.sleep(draw.uniform(0, 0.01))
     os.kill(child, signal.SIGKILL)
-    print(before, len(list(out.glob("digits/*.json"))), code(child))
+    ended = code(child)  # first: until then it may still write
+    print(before, len(list(out.glob("digits/*.json"))), ended)
 print(code(start(out, f"{out}.last.log", words)))
 """
 

@@ -131,16 +131,6 @@ def test_the_harder_of_two_opponents_counts():
     assert any("compared with the best" in note for note in found.notes)
 
 
-def test_arms_at_another_learning_rate_than_their_opponent_are_named():
-    ours = runs("adaselection", UNIFORM, config={"learning_rate": 9.0})
-    full = runs("full", UNIFORM, config={"learning_rate": 5.0, "budget": 1.0})
-    (note,) = study(runs("uniform_budget", UNIFORM), ours, runs("big_loss", UNIFORM), full).notes
-    assert note.startswith("At another learning rate than uniform_budget at the same budget: adaselection. Unless")
-    assert study(runs("uniform_budget", UNIFORM), runs("adaselection", UNIFORM), full).notes == ()
-    elsewhere = runs("uniform_budget", UNIFORM, config={"budget": 0.2})
-    assert study(elsewhere, ours).notes == ()  # there is none at that budget to compare with
-
-
 def test_seconds_need_the_machine_alone_and_one_machine():
     alone, crowd = runs("adaselection", {0: 90.0}), runs("adaselection", {1: 90.0}, environment={"exclusive": False})
     other = runs("adaselection", {1: 90.0}, environment={"cpu": "another"})

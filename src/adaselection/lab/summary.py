@@ -219,12 +219,6 @@ def _compared(row: Row, rows: Sequence[Row]) -> Row:
     return replace(row, difference=paired_difference(ours, theirs), opponent=rival.label)
 
 
-def _at_another_rate(row: Row, rivals: Sequence[Row]) -> bool:
-    """Whether there are rivals at the row's budget, and none of them at its learning rate."""
-    rates = {rival.learning_rate for rival in rivals if rival.budget == row.budget}
-    return bool(rates) and row.arm not in (OPPONENT, "full") and row.learning_rate not in rates
-
-
 def _setting(row: Row) -> str:
     rate = "" if row.rate is None else f" at rate {row.rate:g}"
     return f"{row.label}{rate} and budget {row.budget:g}:"
@@ -240,11 +234,6 @@ def _notes(rows: Sequence[Row], mixed_data: bool) -> Iterable[str]:
     rivals = [row for row in rows if row.arm == OPPONENT]
     if len({row.budget for row in rivals}) < len(rivals) and len(versions) == 1:
         yield f"There are several {OPPONENT} rows at one budget. Others are compared with the best of them."
-    if others := sorted({row.label for row in rows if _at_another_rate(row, rivals)}):
-        yield (
-            f"At another learning rate than {OPPONENT} at the same budget: {', '.join(others)}. Unless both were tuned "
-            "alike, a difference may be the learning rate's."
-        )
     if any(row.difference and 0 < row.difference.n < row.seeds for row in rows):
         yield f"Some runs have no {OPPONENT} run of the same seed. The difference uses the pairs alone."
     if records[0].config.regime == "long_tail" and (known := [row for row in rows if row.worst_class is not None]):
