@@ -52,7 +52,7 @@ for kill in range(kills):
     time.sleep(draw.uniform(0, 0.01))
     os.kill(child, signal.SIGKILL)
     ended = code(child)  # first: until then it may still write
-    print(before, len(list(out.glob("digits/*.json"))), ended)
+    print(before, len(list(out.glob("digits/*.json"))), ended, flush=True)  # or the next child prints it too
 print(code(start(out, f"{out}.last.log", words)))
 """
 
