@@ -3,11 +3,11 @@
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.optim.lr_scheduler import OneCycleLR
 
-from adaselection import AdaSelection, RecordedLoader
+from policy.small_training import train
 
-ROWS, BATCH, PASSES = 3000, 32, 50
+ROWS, PASSES = 3000, 50
 
 
 def members(noise: float, rate: float, seed: int) -> set[str]:
@@ -26,20 +26,7 @@ def members(noise: float, rate: float, seed: int) -> set[str]:
     labels = labels ^ (torch.rand(ROWS, generator=chance) < noise).long()
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-    loss_fn = nn.CrossEntropyLoss(reduction="none")
-    loader = RecordedLoader(DataLoader(TensorDataset(inputs, labels), BATCH, shuffle=True), AdaSelection(rate=0.3))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, loader.total_batches(PASSES), pct_start=0.2)
-    found = set()
-    for _ in range(PASSES):
-        for x, y in loader:
-            loss = loader.record(loss_fn(model(x), y))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        found |= {name for name, weight in loader.policy.weights.items() if weight}
-    return found
+    return train(inputs, labels, model, rate, PASSES, lambda by, steps: OneCycleLR(by, rate, steps, pct_start=0.2))[1]
 
 
 @pytest.mark.parametrize(("seed", "rate"), [(0, 0.03), (2, 0.03), (2, 0.05), (4, 0.05)])
