@@ -110,11 +110,10 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     quarters of what the others are better. And it knows the others: where it is far from that, or says the same to all,
     it needs every row, and so it does where labels become wrong in the middle of a training.
     """
-    if not seen.share >= need.many or seen.negative > 0:  # of these P (1 - P) says nothing
+    if not seen.share >= need.many or seen.negative > 0:  # of negative losses P (1 - P) says nothing
         return False
-    enough = seen.visits >= need.visits
     if now:
-        return not (enough and seen.stays - max(0.0, seen.learnt) < need.lost)
+        return seen.visits < need.visits or seen.stays - max(0.0, seen.learnt) >= need.lost
     opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
     known = seen.lower < _HALF_KNOWN and seen.risen <= _RISEN
     lasting = need.doubtful < seen.stays < _STUCK and seen.learnt + seen.error < need.slowly
