@@ -243,9 +243,8 @@ def test_wrong_labels_are_left_out_within_a_few_walks(share: float) -> None:
     stream = Stream(wrong(share)).run(12)
     first_open = stream.members.index("trusted")
     assert first_open <= 6
-    assert stream.members[first_open:] == ["trusted"] * (11 - first_open)  # and it stays open
-    assert set(stream.members[:first_open]) <= {"uniform", "uncertain"}
-    for out in stream.left_out[first_open - 11 :][3:]:  # by then the crowd is far below
+    assert stream.members == ["uniform"] * first_open + ["trusted"] * (11 - first_open)  # and it stays open
+    for out in stream.left_out[3:]:  # by then the crowd is far below
         assert (out >= share * SIZE).mean() <= 0.05  # hardly any of the others
         assert len(out) >= 0.9 * share * SIZE  # all but those that are looked at again
     assert stream.policy.weights["trusted"] == 1
@@ -263,11 +262,15 @@ GEOMETRIC = tuple((5 ** (-np.arange(10) / 9) / (5 ** (-np.arange(10) / 9)).sum()
 """Shares of ten classes, the commonest five times as common as the rarest."""
 
 
-@pytest.mark.parametrize("shares", [(0.55, 0.45), (0.5, 0.3, 0.2), (0.4, 0.3, 0.2, 0.1), GEOMETRIC])
+@pytest.mark.parametrize(
+    ("shares", "apart"), [((0.55, 0.45), 0.9), ((0.5, 0.3, 0.2), 0.8), ((0.4, 0.3, 0.2, 0.1), 0.7), (GEOMETRIC, 0.7)]
+)
 @pytest.mark.parametrize("seed", range(3))
-def test_where_nothing_is_learnt_classes_are_those_of_the_labels_and_stay(shares: tuple[float, ...], seed: int) -> None:
+def test_where_nothing_is_learnt_classes_are_those_of_the_labels_and_stay(
+    shares: tuple[float, ...], apart: float, seed: int
+) -> None:
     stream = Stream(the_same_to_all(*shares, seed=seed)).run(12)
-    assert float(two_classes(torch.from_numpy(stream.average)).separation) > 0.65
+    assert float(two_classes(torch.from_numpy(stream.average)).separation) > apart
     assert stream.members == ["uniform"] * 11
 
 
@@ -394,7 +397,7 @@ def test_a_change_of_regime_opens_and_shuts_the_gate() -> None:
 
 
 def test_what_is_learnt_by_heart_is_taken_in_again() -> None:
-    stream = Stream(memorised).run(6)
+    stream = Stream(memorised).run(4)
     assert stream.members[-1] == "trusted"  # until then nothing tells it from wrong labels
     visits = stream.visits[:300].copy()
     stream.run(80)
