@@ -26,7 +26,6 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper class in the unit of `_doubts`, where P is 5 %
 _LEVELS = ("lower", "mean", "upper")
 _TINY = sys.float_info.min
-_LATER = ("doubtful", "slowly", "many")
 _NUMBERS = ("open", "judged", "level", "threshold", "share", "lower", "mean", "lowest", "upper", "doubt", "idle")
 
 
@@ -62,9 +61,7 @@ class Earned:
 
     def __init__(self, rate: float, need: Thresholds | None = None) -> None:
         self._rate, self._need = rate, need or Thresholds()
-        # Runs are found again by these, so what came later is left out: records of clean data stay what they are.
-        known = {name: value for name, value in asdict(self._need).items() if name not in _LATER}
-        self.settings = {"members": list(MEMBERS[:_UNCERTAIN]), **known}
+        self.settings = {"members": list(MEMBERS), **asdict(self._need)}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all

@@ -89,6 +89,16 @@ def test_a_pass_over_recorded_losses_without_a_batch_is_left_out(no_files):
     assert set(cells()) - filled == {Cell("recorded", 0.1)}
 
 
+def test_the_default_fills_its_cell_whatever_thresholds_it_had():
+    now = spec(method="recorded", rate=0.2).config("")
+    assert now.policy is not None
+    before = {"rate": 0.2, "earned": {"members": ["uniform", "trusted"], "apart": 0.8}}
+    for policy in (now.policy, before):
+        assert cells_of(replace(now, policy=policy)) == (Cell("recorded", 0.2),)
+    assert cells_of(replace(now, policy={"rate": 0.2})) == ()
+    assert cells_of(replace(now, policy={**before, "methods": ["uniform"]})) == ()
+
+
 def test_a_run_of_another_kind_fills_none():
     assert cells_of(spec(method="big_loss", rate=0.15).config("")) == ()
     assert cells_of(spec(method="placebo", rate=0.2).config("")) == ()

@@ -213,7 +213,8 @@ def task_of(config: Config) -> tuple[PaperTask, PresetName] | None:
 def cells_of(config: Config) -> tuple[Cell, ...]:
     """Which cells a run fills: none, one or two.
 
-    The budget is not compared, but for `same_cost`, where it tells the rate: nearest to a third and the rate.
+    Of the library's default on recorded losses the thresholds are not compared: records say which it had. Nor is the
+    budget, but for `same_cost`, where it tells the rate: nearest to a third and the rate.
     """
     key = _key(config.arm, config.rate, config.policy)
     if config.arm == get_arm(ROWS["same_cost"].arm).name:
@@ -240,4 +241,6 @@ def _wanted() -> dict[Cell, str]:
 
 
 def _key(arm: str, rate: float | None, policy: Mapping[str, object] | None) -> str:
+    if policy is not None and "earned" in policy:  # the default, whatever its thresholds were when it ran
+        policy = {**policy, "earned": True}
     return json.dumps([arm, rate, policy], sort_keys=True)
