@@ -1,6 +1,6 @@
 """The evidence of the gate again, slow and plain: every cut tried, lines fitted by NumPy, sums in loops.
 
-Nothing of the library is imported. Names: values ``x``, a cut is the largest value of its lower class.
+Nothing of the library is imported. Names: values ``x``, a cut is the largest value of its lower group.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reference_choice import inclusion_probabilities
 Numbers = Sequence[float]
 
 
-# Two classes
+# Two groups
 
 
 def variance(x: Numbers) -> Fraction:
@@ -26,7 +26,7 @@ def variance(x: Numbers) -> Fraction:
 
 
 def cuts(x: Numbers) -> dict[float, Fraction]:
-    """Variance between the classes for each way to cut: every value but the largest ends a lower class."""
+    """Variance between the groups for each way to cut: every value but the largest ends a lower group."""
     exact = [Fraction(v) for v in x]
     found = {}
     for cut in sorted(set(x))[:-1]:
@@ -37,8 +37,8 @@ def cuts(x: Numbers) -> dict[float, Fraction]:
     return found
 
 
-def two_classes(x: Numbers) -> tuple[float, float, float]:
-    """Best cut (of equally good ones the lowest), its share of the variance, and the share of the upper class."""
+def two_groups(x: Numbers) -> tuple[float, float, float]:
+    """Best cut (of equally good ones the lowest), its share of the variance, and the share of the upper group."""
     tried = cuts(x) if x else {}
     if not tried:
         return (x[0] if x else 0.0), 0.0, 0.0
@@ -110,3 +110,17 @@ def tempered_weights(chances: Numbers, exponent: float) -> list[float]:
 def same_mean_weights(chances: Numbers) -> list[float]:
     """``(k / n) / p``: what Katharopoulos & Fleuret multiply each gradient with."""
     return [sum(chances) / len(chances) / p for p in chances]
+
+
+def explained(labels: Sequence[int], upper: Sequence[bool]) -> float:
+    """Epsilon squared of being in the upper group, from the deviations of each instance from two means."""
+    size, overall = len(upper), np.mean(upper) if len(upper) else 0.0
+    total = sum((flag - overall) ** 2 for flag in upper)
+    found = sorted(set(labels))
+    if not total or size <= len(found):
+        return 0.0
+    within = 0.0
+    for label in found:
+        own = [flag for flag, other in zip(upper, labels, strict=True) if other == label]
+        within += sum((flag - np.mean(own)) ** 2 for flag in own)
+    return float(1 - (within / (size - len(found))) / (total / (size - 1)))

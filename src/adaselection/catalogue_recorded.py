@@ -181,7 +181,7 @@ RECORDED_ROWS = (
         recorded_only("trusted", "capped"),
         "losses averages",
         "ours, after Arazo et al. 2019 (1904.11238) and Otsu 1979",
-        "all but the upper of two classes of average losses: wrong labels and outliers, where there are any",
+        "all but the upper of two groups of average losses: wrong labels and outliers, where there are any",
         inclusion=lambda s, k: F.trusted(_from_record(s.averages, "averages"), valid=s.valid),
         own_count=True,
         plane="recorded",

@@ -14,6 +14,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection import kinds, verdicts
 from adaselection._shapes import Float
 from adaselection.functional.evidence import Movement
+from adaselection.labels import ByLabel
 from adaselection.step import Reduce
 from adaselection.types import Signals
 from adaselection.verdicts import Evidence, Thresholds
@@ -23,10 +24,10 @@ MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 _UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
-_WRONG_IS = 3.0  # mean loss of the upper class in the unit of `_doubts`, where P is 5 %
+_WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _LEVELS = ("lower", "mean", "upper")
 _TINY = sys.float_info.min
-_NUMBERS = ("open", "judged", "level", "threshold", "share", "lower", "mean", "lowest", "upper", "doubt", "idle")
+_NUMBERS = ("open", "judged", "level", "lowest", "threshold", "share", *_LEVELS, "classes", "doubt", "idle")
 
 
 class Earned:
@@ -36,22 +37,22 @@ class Earned:
 
     ``uniform``: whole walks.
 
-    ``trusted``: walks without the upper of two classes of the average losses, but for a few that are looked at again.
+    ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again.
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
-    the classes stand apart more than the halves of a uniform crowd would, the instances of the upper class are of it
-    again at later visits, and they do not get better through training on others. Lost when those that are looked at
-    again are no longer of that class.
+    the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
+    again at later visits, they do not get better through training on others, and it is not a matter of their labels:
+    rare classes that are not learnt have such losses too. Lost when those that are looked at again are no longer of it.
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
-    instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper class are
+    instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
     rarely of it again, training on others does not make them worse, and such a draw finds losses well above the mean.
 
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
-    Earned while many instances are in the upper class, stay there, are not learnt from others, and are worse than all
+    Earned while many instances are in the upper group, stay there, are not learnt from others, and are worse than all
     were at the beginning by nearly what the others are better; and the others are half known. Lost to
     ``trusted``, or when they no longer stay.
 
-    P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper class is 3, so that the scale of the
+    P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper group is 3, so that the scale of the
     losses does not matter. Cross-entropy of wrong labels in ten classes is near that by itself.
 
     Args:
@@ -66,6 +67,7 @@ class Earned:
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
+        self._by_label = ByLabel()  # of whole walks, since the last window
         self._worth = Worth()
 
     @property
@@ -82,7 +84,7 @@ class Earned:
     def gains(self) -> tuple[float | None, float | None]:
         """Expected and seen worth of a chosen instance over one at random, averaged; None before the gate opened.
 
-        For ``trusted`` an instance is worth 1 in the lower class and 0 in the upper, for ``hard`` its loss, and for
+        For ``trusted`` an instance is worth 1 in the lower group and 0 in the upper, for ``hard`` its loss, and for
         ``uncertain`` P (1 - P). Expected is from the record, and seen from the losses when training came to those
         chosen.
         """
@@ -90,20 +92,20 @@ class Earned:
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
-        averages, losses = _averages(signals), signals.losses.double()
-        classes = F.two_classes(averages)
-        lower = averages[averages <= classes.threshold].double().mean()
-        level = torch.stack([*classes, lower, losses.mean(), losses.square().mean(), (losses < 0).double().mean()])
-        gathered = (self._sums, self._found, self._progress)
+        averages, losses, now = _averages(signals), signals.losses.double(), self._now
+        groups = F.two_groups(averages)
+        lower = averages[averages <= groups.threshold].double().mean()
+        level = torch.stack([*groups, lower, losses.mean(), losses.square().mean(), (losses < 0).double().mean()])
+        explained = self._by_label.explained(otherwise=now["classes"])
+        gathered = (torch.tensor([explained], dtype=torch.float64), self._sums, self._found, self._progress)
         found = torch.cat((level, *(part.to(level.device) for part in gathered)))
         if reduce is not None:
             found = reduce(found)
-        threshold, apart, share, lower_mean, mean, square, negative, *rest = found.tolist()
+        threshold, apart, share, lower_mean, mean, square, negative, now["classes"], *rest = found.tolist()
         tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
         (chosen, draws, total, rows), (seen, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
-        now = self._now
         if not now["judged"]:
             now["level"] = now["lowest"] = mean
         now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
@@ -117,6 +119,7 @@ class Earned:
         self._sums *= carried / count
         self._found *= _KEEP
         self._progress.zero_()
+        self._by_label.clear()
         return bool(now["open"])
 
     def _evidence(self, apart: float, tau: float, finds: float, sums: Movement, negative: float) -> Evidence:
@@ -127,7 +130,7 @@ class Earned:
         visits, stays = float(sums.visits), F.persistence(sums)
         learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
         moved = (visits, stays, learnt, error)
-        return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative)
+        return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative, now["classes"])
 
     def _verdict(self, seen: Evidence) -> int:
         """Which member has the weight."""
@@ -154,7 +157,7 @@ class Earned:
         return chances
 
     def _doubts(self, losses: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """P (1 - P) where the mean of ``-log P`` at visits of the upper class is 3."""
+        """P (1 - P) where the mean of ``-log P`` at visits of the upper group is 3."""
         return F.uncertainty(losses * (_WRONG_IS / max(self._now["upper"], _TINY)))
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
@@ -172,6 +175,8 @@ class Earned:
         threshold = torch.tensor(now["threshold"], dtype=torch.float64, device=losses.device)
         ages = torch.ones_like(new) if before.ages is None else before.ages.double()
         upper = _averages(before).double() > threshold
+        if now["open"] == _UNIFORM:
+            self._by_label.see(before.labels, upper)
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
             again = how_often(upper, now["share"], self._need.audit)
@@ -207,6 +212,7 @@ class Earned:
             "progress": self._progress.clone(),
             "found": self._found.clone(),
             "now": dict(self._now),
+            "labels": self._by_label.state_dict(),
             "worth": self._worth.state_dict(),
         }
 
@@ -221,6 +227,7 @@ class Earned:
         for name in ("sums", "progress", "found"):
             if state[name].shape != own[name].shape:
                 raise kinds.damaged("evidence", name, state[name])
+        self._by_label.check(state["labels"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
@@ -232,6 +239,7 @@ class Earned:
         self._sums, self._progress = state["sums"].clone(), state["progress"].clone()
         self._found = state["found"].clone()
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
+        self._by_label.load_state_dict(state["labels"])
         self._worth.load_state_dict(state["worth"])
 
 

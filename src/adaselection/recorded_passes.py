@@ -18,7 +18,7 @@ from adaselection.recorder import Recorder
 from adaselection.tree import Batch
 from adaselection.walks import Planner, Walks
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 _IN_FLIGHT = 2  # batches that a framework may hold when a pass ends, untrained
 
 
@@ -95,7 +95,7 @@ class RecordedPasses:
             self.recorder.check()
             batch, drawn = self._load()
             self.given += 1
-            self.recorder.hand_out(drawn)
+            self.recorder.hand_out(drawn, batch)
             started = time.perf_counter()
             yield batch
             meter.charge("train", time.perf_counter() - started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,8 +16,10 @@ from adaselection.bulk import as_tensor, joined, stamps_of
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossError, StateError
 from adaselection.inflight import InFlight, count, forgotten
+from adaselection.labels import labels_of, told
 from adaselection.meter import Meter
 from adaselection.stores import Given, bound_norms, checked_ids, store_for
+from adaselection.tree import Batch
 from adaselection.types import Signals
 
 _FORGOTTEN = 256  # batches handed out and not recorded that are too many to be in flight
@@ -58,11 +61,12 @@ class Recorder:
         self._compares = bool(policy.updates) or type(policy).observe is not Policy.observe
         self._bad: NonFiniteLossError | None = None
 
-    def hand_out(self, drawn: Drawn) -> None:
-        """Note that a batch goes to the training loop."""
+    def hand_out(self, drawn: Drawn, batch: Batch = None) -> None:
+        """Note that a batch goes to the training loop, with the labels that it says."""
         if self._over:
             self.waiting.most = 0
-        self.waiting.append(drawn)
+        labels = labels_of(batch, len(drawn.ids)) if self._compares else None
+        self.waiting.append(drawn if labels is None else Drawn(drawn.ids, drawn.weights, drawn.selected, labels))
         self.meter.handed_out(len(drawn.ids))
         self._over = False
         if len(self.waiting) > _FORGOTTEN:
@@ -94,6 +98,8 @@ class Recorder:
         if self._norms:
             norms = bound_norms(len(drawn.ids), **more)
             self._columns.setdefault("grad_norms", []).append(norms)
+        if self._compares:
+            self._columns.setdefault("labels", []).append(told(more.get("targets"), drawn.labels, len(drawn.ids)))
         self.waiting.popleft()
         self._numbers.extend(array("q", drawn.ids))  # far faster than one by one
         if self._runs and self._runs[-1][0] == self.now:
@@ -131,7 +137,7 @@ class Recorder:
         numbers, stamps, losses = as_tensor(self._numbers), stamps_of(self._runs), joined(self._losses)
         columns = {name: joined(values) for name, values in self._columns.items()}
         self._numbers, self._runs, self._losses, self._columns = array("q"), [], [], {}
-        losses = losses.to(self.records.device).float()
+        losses, labels = losses.to(self.records.device).float(), columns.pop("labels", None)
         finite = losses.isfinite().cpu()
         if not bool(finite.all()):  # the store counts them, and no more
             self._bad = _refusal(numbers[~finite], losses.shape[0]) or self._bad
@@ -144,7 +150,7 @@ class Recorder:
             for info in updates:
                 columns |= info(before, losses)
         before = self.records.exchange(self._to_ids(numbers), losses, now=stamps, **columns)
-        self.policy.observe(before, losses)
+        self.policy.observe(replace(before, labels=None if labels is None else labels.to(losses.device)), losses)
 
     def check(self) -> None:
         """Raise what was found wrong with losses that were put into the store.

@@ -38,6 +38,7 @@ class Signals:
         ages: passes since the instance was trained on last, shape ``[b]``, at least 0.
         visits: how often the instance was trained on, shape ``[b]``, int64.
         irreducible: loss of each instance under a model trained on other data, shape ``[b]``; for ``rho_loss``.
+        labels: class of each instance, shape ``[b]``, int64, negative if not known. Filled in for `Policy.observe`.
         columns: further columns of the record, by name, shape ``[b]`` each.
     """
 
@@ -51,6 +52,7 @@ class Signals:
     ages: Float[Tensor, " b"] | None = None
     visits: Int[Tensor, " b"] | None = None
     irreducible: Float[Tensor, " b"] | None = None
+    labels: Int[Tensor, " b"] | None = None
     columns: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -75,6 +77,7 @@ class Signals:
             ages=part(self.ages),
             visits=part(self.visits),
             irreducible=part(self.irreducible),
+            labels=part(self.labels),
             columns={name: value[rows] for name, value in self.columns.items()},
         )
 

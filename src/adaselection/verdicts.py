@@ -12,9 +12,9 @@ from adaselection import functional as F  # noqa: N812
 
 _WRONG, _KNOWN = 1.1, 0.5  # of the mean loss after the first walk: what is wrong is above, and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
-_OPPOSITE = 0.75  # what the upper class is worse by, over what the lower one is better by, since then
+_OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
 _SURE = 5  # times the visits that are behind other decisions
-_STUCK = 0.9  # share of visits at which the upper class stays, above which nothing is being learnt
+_STUCK = 0.9  # share of visits at which the upper group stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 
@@ -24,23 +24,25 @@ class Thresholds:
     """Where the evidence suffices.
 
     Attributes:
-        apart: share of the variance between the classes, above which they are two.
-        stays: share of visits at which the upper class stays, above which ``trusted`` opens.
+        apart: share of the variance between the groups, above which they are two.
+        stays: share of visits at which the upper group stays, above which ``trusted`` opens.
         lost: share below which it shuts.
-        learnt: relative gain of the upper class in a walk through training on others, below which it is wrong: the
+        learnt: relative gain of the upper group in a walk through training on others, below which it is wrong: the
             estimate and one standard error are held against it.
-        least: least share of the upper class; leaving out less is not worth it.
-        audit: chance of an instance of the upper class to be drawn all the same.
+        least: least share of the upper group; leaving out less is not worth it.
+        audit: chance of an instance of the upper group to be drawn all the same.
         visits: least visits behind a decision.
         reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
-        moves: share of visits at which the upper class stays, below which it is learnt.
+        moves: share of visits at which the upper group stays, below which it is learnt.
         finds: mean loss that such a draw finds, over that of all, above which the record tells where the loss is.
         left: mean loss as a share of that after the first walk, above which there is something left to learn.
-        doubtful: share of visits at which the upper class stays, above which ``uncertain`` opens; it shuts where that
+        doubtful: share of visits at which the upper group stays, above which ``uncertain`` opens; it shuts where that
             share less what is learnt is below ``lost``.
         slowly: as ``learnt``, below which ``uncertain`` opens.
-        many: least share of the upper class for ``uncertain``, to open and to stay. Rare classes, too, are worse than
+        many: least share of the upper group for ``uncertain``, to open and to stay. Rare classes, too, are worse than
             they were while the common ones are learnt.
+        classes: share of the variance of being in the upper group that the labels explain, from which on it is rare
+            classes that are not learnt rather than wrong labels: neither ``trusted`` nor ``uncertain`` opens.
     """
 
     apart: float = F.UNIMODAL
@@ -57,25 +59,27 @@ class Thresholds:
     doubtful: float = 0.5
     slowly: float = 0.12
     many: float = 0.35
+    classes: float = 0.4
 
 
 class Evidence(NamedTuple):
     """What one window and the visits before it say.
 
     Attributes:
-        apart: share of the variance of the average losses that is between two classes.
-        share: of the instances that is in the upper class.
-        lower: mean of the average losses of the lower class, over the mean loss after the first walk.
+        apart: share of the variance of the average losses that is between two groups.
+        share: of the instances that is in the upper group.
+        lower: mean of the average losses of the lower group, over the mean loss after the first walk.
         mean: mean loss, over that after the first walk.
         risen: mean loss, over the lowest that a window had so far.
-        upper: mean loss at the visits of the upper class, over the mean loss after the first walk.
+        upper: mean loss at the visits of the upper group, over the mean loss after the first walk.
         tau: variance reduction of drawing in proportion to the loss.
         finds: mean loss that such a draw finds, over that of all.
-        visits: of the upper class.
+        visits: of the upper group.
         stays: share of them at which the instance was of it again.
-        learnt: part of the upper class's loss that goes away in a walk through training on others; NaN if unknown.
+        learnt: part of the upper group's loss that goes away in a walk through training on others; NaN if unknown.
         error: standard error of that.
         negative: share of the losses that are below 0.
+        classes: share of the variance of being in the upper group that the labels explain; 0 where they are not known.
     """
 
     apart: float
@@ -91,20 +95,21 @@ class Evidence(NamedTuple):
     learnt: float
     error: float
     negative: float
+    classes: float
 
 
 def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
-    """Whether the upper class is wrong rather than hard, and is to be left out; ``now``: whether it is left out now."""
+    """Whether the upper group is wrong rather than hard, and is to be left out; ``now``: whether it is left out now."""
     enough = seen.visits >= need.visits
     if now:
         return seen.share > 0 and (seen.stays > need.lost or not enough)
     misfit = seen.upper > _WRONG and seen.lower < _KNOWN
-    two = misfit and seen.apart > need.apart and seen.share >= need.least
+    two = misfit and seen.apart > need.apart and seen.share >= need.least and seen.classes < need.classes
     return enough and two and seen.stays > need.stays and seen.learnt + seen.error < need.learnt
 
 
 def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
-    """Whether many of the upper class are wrong, though not which; ``now``: whether that is so now.
+    """Whether many of the upper group are wrong, though not which; ``now``: whether that is so now.
 
     The model learns the opposite of what they say: they are worse than all were at the beginning by more than three
     quarters of what the others are better. And it knows the others: where it is far from that, or says the same to all,
@@ -115,7 +120,7 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     if now:
         return seen.visits < need.visits or seen.stays - max(0.0, seen.learnt) >= need.lost
     opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
-    known = seen.lower < _HALF_KNOWN and seen.risen <= _RISEN
+    known = seen.lower < _HALF_KNOWN and seen.risen <= _RISEN and seen.classes < need.classes
     lasting = need.doubtful < seen.stays < _STUCK and seen.learnt + seen.error < need.slowly
     return seen.visits >= _SURE * need.visits and opposite and known and lasting
 

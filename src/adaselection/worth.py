@@ -12,12 +12,12 @@ _NAMES = ("windows", "expected", "chosen", "chosen_worth", "stand_for", "stand_f
 
 
 def how_often(upper: Bool[Tensor, " k"], share: float, otherwise: float) -> float:
-    """How often the upper class of a window was drawn, by chance or by force, where all of the lower class was.
+    """How often the upper group of a window was drawn, by chance or by force, where all of the lower group was.
 
     Args:
         upper: which of those drawn are of it, shape ``[k]``.
         share: of the window that is of it.
-        otherwise: what to take where one of the classes is not there.
+        otherwise: what to take where one of the groups is not there.
     """
     seen = float(upper.double().mean())
     if not (0 < share < 1 and 0 < seen < 1):

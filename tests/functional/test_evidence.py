@@ -1,4 +1,4 @@
-"""Two classes of losses and how the upper one moves, against every cut tried and lines fitted by NumPy."""
+"""Two groups of losses and how the upper one moves, against every cut tried and lines fitted by NumPy."""
 
 import math
 
@@ -21,18 +21,18 @@ def some(*numbers: float) -> torch.Tensor:
 
 
 def split(array: np.ndarray) -> tuple[float, float, float]:
-    threshold, separation, share = F.two_classes(tensor(array))
+    threshold, separation, share = F.two_groups(tensor(array))
     return float(threshold), float(separation), float(share)
 
 
-# Two classes
+# Two groups
 
 
 @given(array=values(negative=True))
-def test_two_classes_are_the_best_of_all_cuts(array: np.ndarray) -> None:
+def test_two_groups_are_the_best_of_all_cuts(array: np.ndarray) -> None:
     threshold, separation, share = split(array)
     numbers = array.tolist()
-    _, expected, _ = slow.two_classes(numbers)
+    _, expected, _ = slow.two_groups(numbers)
     assert separation == pytest.approx(expected, rel=PRECISE)
     assert share == pytest.approx(sum(v > threshold for v in numbers) / max(1, len(numbers)), abs=1e-12)
     tried = slow.cuts(numbers) if numbers else {}
@@ -40,10 +40,10 @@ def test_two_classes_are_the_best_of_all_cuts(array: np.ndarray) -> None:
         assert float(tried[threshold] / max(tried.values())) == pytest.approx(1, rel=PRECISE)
         assert 0 < share < 1
     else:
-        assert (threshold, separation, share) == slow.two_classes(numbers)
+        assert (threshold, separation, share) == slow.two_groups(numbers)
 
 
-def test_two_classes_by_hand() -> None:
+def test_two_groups_by_hand() -> None:
     assert split(np.array([0.0, 4.0, 0.0, 4.0])) == (0.0, pytest.approx(1.0), 0.5)
     # means 1 and 9 of 3 and 1 values: between 3/16 * 64 = 12, of a variance of (12 * 4 + 2) / 4 = 12.5
     assert split(np.array([0.0, 9.0, 2.0, 1.0])) == (2.0, pytest.approx(12 / 12.5), 0.25)
@@ -51,11 +51,11 @@ def test_two_classes_by_hand() -> None:
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("shift", [0.0, -7.0])
-def test_two_classes_do_not_depend_on_unit_and_origin(scale: float, shift: float) -> None:
+def test_two_groups_do_not_depend_on_unit_and_origin(scale: float, shift: float) -> None:
     array = np.array([0.5, 1.0, 1.5, 6.0, 6.5, 0.75])
     threshold, separation, share = split((array + shift) * scale)
     assert threshold == (1.5 + shift) * scale
-    assert separation == pytest.approx(slow.two_classes(array.tolist())[1], rel=PRECISE)
+    assert separation == pytest.approx(slow.two_groups(array.tolist())[1], rel=PRECISE)
     assert share == pytest.approx(1 / 3)
 
 
@@ -79,7 +79,7 @@ def test_equal_values_are_never_parted() -> None:
 
 def test_single_numbers_of_a_record_are_compared_as_they_are() -> None:
     losses = torch.tensor([0.1, 0.1, 2.3, 2.3, 0.2], dtype=torch.float32)
-    threshold, _, share = F.two_classes(losses)
+    threshold, _, share = F.two_groups(losses)
     assert threshold.dtype == torch.float64
     assert float(threshold) == float(losses[4])
     assert float(share) == pytest.approx(0.4)
@@ -87,7 +87,7 @@ def test_single_numbers_of_a_record_are_compared_as_they_are() -> None:
 
 
 def separation(sample: torch.Tensor) -> float:
-    return float(F.two_classes(sample).separation)
+    return float(F.two_groups(sample).separation)
 
 
 def test_separation_of_one_crowd_is_as_documented() -> None:
@@ -110,6 +110,37 @@ def test_separation_alone_does_not_tell_two_groups_from_a_crowd_with_a_flat_tail
 
 
 # Trusted
+
+
+# Whether it is a matter of the labels
+
+
+def counted(labels: np.ndarray, upper: np.ndarray) -> float:
+    rows, above = np.bincount(labels), np.bincount(labels, weights=upper)
+    return F.explained(tensor(rows.astype(float)), tensor(above.astype(float)))
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40))
+def test_explained_is_epsilon_squared(rows: list[tuple[int, bool]]) -> None:
+    labels, upper = [label for label, _ in rows], [flag for _, flag in rows]
+    expected = slow.explained(labels, upper)
+    assert counted(np.array(labels, dtype=int), np.array(upper, dtype=bool)) == pytest.approx(expected, abs=PRECISE)
+
+
+def test_explained_by_hand() -> None:
+    # two labels, 4 of 5 and 1 of 5 above: within 0.8 + 0.8 over 8, total 2.5 over 9
+    assert F.explained(some(5, 5), some(4, 1)) == pytest.approx(1 - 0.2 / (2.5 / 9))
+    assert F.explained(some(9, 1, 1), some(0, 1, 1)) == 1
+    assert (
+        F.explained(some(3, 3), some(3, 3)) == F.explained(some(1, 1), some(0, 1)) == F.explained(some(), some()) == 0
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 10, 500])
+def test_labels_that_say_nothing_explain_nothing_however_many(classes: int) -> None:
+    chance = np.random.default_rng(classes)
+    labels, upper = chance.integers(0, classes, 1000), chance.random(1000) < 0.3
+    assert abs(counted(labels, upper)) < 0.1
 
 
 @given(array=values(negative=True), audit=st.sampled_from([0.0, 0.05, 1.0]))

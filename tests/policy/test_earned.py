@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from adaselection import AdaSelection, Signals, SingleMethod, earned, verdicts
 from adaselection import functional as F  # noqa: N812
 from adaselection.errors import StateError
-from adaselection.functional.evidence import two_classes
+from adaselection.functional.evidence import two_groups
 from adaselection.verdicts import Thresholds
 from adaselection.worth import Worth, how_often
 
@@ -33,8 +33,8 @@ def on_records(**options: Any) -> AdaSelection:
 class Stream:
     """A training run without a model: walks over instances whose losses are a function of time and visits."""
 
-    def __init__(self, losses: Losses, *, seed: int = 0) -> None:
-        self.losses, self.seed, self.policy = losses, seed, on_records()
+    def __init__(self, losses: Losses, *, seed: int = 0, labels: np.ndarray | None = None) -> None:
+        self.losses, self.seed, self.policy, self.labels = losses, seed, on_records(), labels
         self.last, self.average = np.zeros(SIZE), np.zeros(SIZE)
         self.stamp, self.visits = np.zeros(SIZE, dtype=int), np.zeros(SIZE, dtype=int)
         self.trained = self.walks = 0
@@ -69,7 +69,8 @@ class Stream:
 
     def batch(self, ids: np.ndarray) -> None:
         losses = self.losses(self.trained / SIZE, ids, self.visits[ids])
-        self.policy.observe(self.read(ids), torch.from_numpy(losses).float())
+        labels = None if self.labels is None else torch.from_numpy(self.labels[ids])
+        self.policy.observe(replace(self.read(ids), labels=labels), torch.from_numpy(losses).float())
         fresh = self.visits[ids] == 0
         self.average[ids] = np.where(fresh, losses, (self.average[ids] + losses) / 2)
         self.last[ids], self.stamp[ids] = losses, int(self.trained / SIZE / RATE)
@@ -252,7 +253,7 @@ def test_wrong_labels_are_left_out_within_a_few_walks(share: float) -> None:
 
 def test_what_is_learnt_from_others_is_hard_and_stays() -> None:
     stream = Stream(hard).run(12)
-    split = two_classes(torch.from_numpy(stream.average))
+    split = two_groups(torch.from_numpy(stream.average))
     assert float(split.separation) > 0.75  # it does stand apart,
     assert float(split.share) == pytest.approx(0.2)
     assert "trusted" not in stream.members  # and is not left out
@@ -270,7 +271,7 @@ def test_where_nothing_is_learnt_classes_are_those_of_the_labels_and_stay(
     shares: tuple[float, ...], apart: float, seed: int
 ) -> None:
     stream = Stream(the_same_to_all(*shares, seed=seed)).run(12)
-    assert float(two_classes(torch.from_numpy(stream.average)).separation) > apart
+    assert float(two_groups(torch.from_numpy(stream.average)).separation) > apart
     assert stream.members == ["uniform"] * 11
 
 
@@ -311,6 +312,43 @@ def test_labels_that_become_wrong_while_others_are_known_are_not_doubted() -> No
     stream = Stream(losses).run(20)
     assert "uncertain" not in stream.members
     assert stream.members[-1] == "trusted"  # once it is known which
+
+
+RANDOM = np.random.default_rng(3).integers(0, 10, SIZE)
+NUMBERS = np.arange(SIZE)
+
+
+@pytest.mark.parametrize("losses", [wrong(0.2), wrong(0.4), contradicted(0.4)], ids=["fifth", "many", "contradicted"])
+def test_rare_classes_that_are_not_learnt_are_not_left_out(losses: Losses) -> None:
+    """All that is not learnt has labels of its own, as the rare classes beside a common one have."""
+    share = 0.2 if losses(3, NUMBERS, NUMBERS)[300] < 1 else 0.4
+    rare = np.where(first(share, NUMBERS), 1 + RANDOM % 5, 0)
+    assert set(Stream(losses, labels=rare).run(12).members) == {"uniform"}
+    assert set(Stream(losses, labels=np.where(RANDOM == 0, rare, RANDOM % 2)).run(12).members) != {"uniform"}
+
+
+@pytest.mark.parametrize("labels", [RANDOM, NUMBERS, np.full(SIZE, -1), np.zeros(SIZE, dtype=int)])
+@pytest.mark.parametrize("losses", [wrong(0.3), contradicted(0.4)], ids=["apart", "contradicted"])
+def test_labels_that_say_nothing_change_nothing(losses: Losses, labels: np.ndarray) -> None:
+    """Those of any class; numbers of the instances; none; and only one."""
+    told, untold = Stream(losses, labels=labels).run(9), Stream(losses).run(9)
+    assert set(untold.members) != {"uniform"}
+    assert told.members == untold.members
+    assert [out.tolist() for out in told.left_out] == [out.tolist() for out in untold.left_out]
+
+
+def test_labels_of_every_process_count() -> None:
+    """Half of the processes see that it is a matter of classes, the others not: 0.5 on average."""
+    alone = Stream(wrong(0.3), labels=np.where(first(0.3, NUMBERS), 1, 0)).run(3)
+    before = alone.policy.state_dict()
+    for others, opened in ((0.0, False), (-0.5, True)):
+
+        def mean(values: torch.Tensor, others: float = others) -> torch.Tensor:
+            assert values[7] > 0.9
+            return torch.cat((values[:7], (values[7:8] + others) / 2, values[8:]))
+
+        alone.policy.load_state_dict(before)
+        assert alone.policy.opens(alone.read(NUMBERS), reduce=mean) == opened
 
 
 def test_negative_losses_are_not_doubted() -> None:
@@ -361,7 +399,7 @@ def test_the_unit_of_the_losses_changes_nothing(scale: float, plain: Losses) -> 
 
 
 def test_what_was_drawn_by_force_is_not_counted_for_many() -> None:
-    upper = torch.tensor([True] * 2 + [False] * 8)  # of a window with 4 of 12 in the upper class: half were drawn
+    upper = torch.tensor([True] * 2 + [False] * 8)  # of a window with 4 of 12 in the upper group: half were drawn
     assert how_often(upper, 4 / 12, 0.05) == pytest.approx(0.5)
     assert how_often(torch.tensor([True] * 4 + [False] * 8), 4 / 12, 0.05) == pytest.approx(1.0)
     assert how_often(torch.tensor([False] * 8), 4 / 12, 0.05) == 0.05
@@ -373,7 +411,7 @@ def test_what_was_drawn_by_force_is_not_counted_for_many() -> None:
 @pytest.mark.parametrize(("height", "member"), [(0.95, "uniform"), (1.4, "trusted")])
 def test_a_group_that_is_where_everything_began_is_not_taken_for_wrong(height: float, member: str) -> None:
     stream = Stream(wrong(0.2, height)).run(16)
-    assert two_classes(torch.from_numpy(stream.average)).separation > F.UNIMODAL  # apart either way
+    assert two_groups(torch.from_numpy(stream.average)).separation > F.UNIMODAL  # apart either way
     assert set(stream.members) == {"uniform", member}
 
 
@@ -537,7 +575,7 @@ def test_idle_counts_windows_in_which_losses_did_not_fall() -> None:
 def test_the_guide_names_the_defaults() -> None:
     default = asdict(Thresholds())
     page = " ".join((Path(__file__).parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8").split())
-    least = f"the upper class must hold at least {100 * default['least']:g} % of the instances"
+    least = f"the upper group must hold at least {100 * default['least']:g} % of the instances"
     assert f"must be above {default['apart']:g}, and {least}" in page
     assert f"above the threshold again at more than {100 * default['stays']:g} % of the visits" in page
     assert f"With one standard error added it must be below {100 * default['learnt']:.0f} %." in page
@@ -555,17 +593,34 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
     assert f"above {verdicts._WRONG:g} times the mean that the first walk saw" in page
     assert verdicts._OPPOSITE == 3 / 4
-    assert "is up by more than three quarters of what the mean of the lower class is down" in page
+    assert "is up by more than three quarters of what the mean of the lower group is down" in page
     assert f"the mean loss is at most {verdicts._RISEN:g} times the lowest so far" in page
     assert (
-        f"the mean loss of the lower class is below {verdicts._HALF_KNOWN:g} times the mean that the first walk saw"
+        f"the mean loss of the lower group is below {verdicts._HALF_KNOWN:g} times the mean that the first walk saw"
         in page
     )
     assert f"and at fewer than {100 * verdicts._STUCK:g} %: where none ever leaves" in page
-    assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper class)" in page
-    assert f"at least {100 * default['many']:g} % of the instances are in the upper class" in page
+    assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper group)" in page
+    assert f"at least {100 * default['many']:g} % of the instances are in the upper group" in page
     assert f"With one standard error added it must be below {100 * default['slowly']:.0f} % here" in page
     assert f"less what is learnt, is below {100 * default['lost']:g} %" in page
+    assert f"(epsilon squared) must be below {default['classes']:g}" in page
+
+
+def known_classes(shares: np.ndarray, wrong: float) -> float:
+    """What labels explain if a share of them is wrong, of any other class, and the model knows which."""
+    said = shares * (1 - wrong) + (1 - shares) * wrong / (len(shares) - 1)
+    return F.explained(torch.from_numpy(1e6 * said), torch.from_numpy(1e6 * (said - shares * (1 - wrong))))
+
+
+def test_the_guide_says_what_wrong_labels_explain() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8").split())
+    rare = np.array([0.6] + [0.4 / 9] * 9)
+    equal, ten, two = (known_classes(shares, 0.2) for shares in (np.full(10, 0.1), rare, np.array([0.9, 0.1])))
+    assert (
+        f"a fifth of wrong labels, gives {abs(equal):.0f} where ten classes are equal, {ten:.1f} where one of the ten "
+        f"has six rows in ten, and {two:.2f} where one of two has nine in ten" in page
+    )
 
 
 EXPLICIT = {

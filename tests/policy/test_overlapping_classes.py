@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from adaselection import AdaSelection, Policy, RecordedLoader, SingleMethod
+from adaselection import AdaSelection, Policy, RecordedLoader, SingleMethod, recorder
 from policy.small_training import train
 
 ROWS, WIDTH, PASSES, RATE = 4000, 20, 40, 0.003
@@ -50,11 +50,34 @@ def overlapping_classes(shares: torch.Tensor, apart: float, chance: torch.Genera
     return inputs[:ROWS], labels[:ROWS], inputs[ROWS:], labels[ROWS:]
 
 
+def rare(seed: int, common: float = 0.6) -> Made:
+    """One common class, and nine rare ones that overlap with it."""
+    shares = torch.tensor([common] + [(1 - common) / 9] * 9)
+    return overlapping_classes(shares, 0.3, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("common", [0.6, 0.75])
 @pytest.mark.parametrize("seed", range(2))
-def test_rare_classes_that_overlap_with_a_common_one_are_taken_for_wrong(seed: int) -> None:
+def test_rare_classes_that_overlap_with_a_common_one_are_kept(seed: int, common: float) -> None:
+    inputs, labels, *_ = rare(seed, common)
+    _, members, _ = trained(inputs, labels, 10, 0.01, seed, AdaSelection(rate=0.3))
+    assert members <= {"uniform", "hard"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_two_classes_of_which_one_is_rare_and_hardly_told_are_kept(seed: int) -> None:
+    inputs, labels = overlapping(0.2, 0.7, torch.Generator().manual_seed(seed))
+    _, members, _ = trained(inputs, labels, 2, RATE, seed, AdaSelection(rate=0.3))
+    assert members <= {"uniform", "hard"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rare_classes_whose_labels_are_not_known_are_taken_for_wrong(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What docs/recorded.md says that it does not help with: the losses are those of wrong labels."""
-    shares = torch.tensor([0.6] + [0.4 / 9] * 9)
-    inputs, labels, others, truth = overlapping_classes(shares, 0.3, torch.Generator().manual_seed(seed))
+    monkeypatch.setattr(recorder, "labels_of", lambda *_: None)
+    inputs, labels, others, truth = rare(seed)
     right = {}
     for name, policy in (("default", AdaSelection(rate=0.3)), ("plain", SingleMethod("uniform", rate=0.3))):
         loader, members, model = trained(inputs, labels, 10, 0.01, seed, policy)

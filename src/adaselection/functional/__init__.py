@@ -5,12 +5,13 @@ from adaselection.functional.evidence import (
     UNIMODAL,
     Movement,
     Split,
+    explained,
     learnt_error,
     learnt_from_others,
     movement,
     persistence,
     trusted,
-    two_classes,
+    two_groups,
 )
 from adaselection.functional.gradients import cross_entropy_grad_norm, squared_error_grad_norm
 from adaselection.functional.inclusion import (
@@ -102,6 +103,7 @@ __all__ = [
     "cross_entropy_grad_norm",
     "early_stopping",
     "effective_sample_size",
+    "explained",
     "fixed_share",
     "grad_norm",
     "importance",
@@ -147,7 +149,7 @@ __all__ = [
     "top_k",
     "top_k_inclusion",
     "trusted",
-    "two_classes",
+    "two_groups",
     "unbiased_weights",
     "uncertain",
     "uncertainty",

@@ -22,12 +22,12 @@ A crowd near 0 with a flat tail has up to 8 / 9, so that separation alone does n
 
 
 class Split(NamedTuple):
-    """Values cut into a lower and an upper class.
+    """Values cut into a lower and an upper group.
 
     Attributes:
-        threshold: the largest value of the lower class, a scalar.
-        separation: share of the variance that lies between the classes, in ``[0, 1]``; 0 where all values are equal.
-        share: of the values in the upper class.
+        threshold: the largest value of the lower group, a scalar.
+        separation: share of the variance that lies between the groups, in ``[0, 1]``; 0 where all values are equal.
+        share: of the values in the upper group.
     """
 
     threshold: Float[torch.Tensor, ""]
@@ -35,14 +35,14 @@ class Split(NamedTuple):
     share: Float[torch.Tensor, ""]
 
 
-def two_classes(values: Float[torch.Tensor, " b"]) -> Split:
-    """Cut values in two where the variance between the classes is largest.
+def two_groups(values: Float[torch.Tensor, " b"]) -> Split:
+    """Cut values in two where the variance between the groups is largest.
 
     Args:
         values: finite, shape ``[b]``.
 
     Returns:
-        The cut, in float64. Of fewer than two different values everything is in the lower class.
+        The cut, in float64. Of fewer than two different values everything is in the lower group.
 
     Source: Otsu 1979, "A threshold selection method from gray-level histograms"; here on the sorted values themselves.
     """
@@ -65,27 +65,27 @@ def two_classes(values: Float[torch.Tensor, " b"]) -> Split:
 def trusted(
     averages: Float[torch.Tensor, " b"], audit: float = 0.05, valid: Bool[torch.Tensor, " b"] | None = None
 ) -> Float[torch.Tensor, " b"]:
-    """Leave out the upper of two classes of the average losses, but for a share that is looked at again.
+    """Leave out the upper of two groups of the average losses, but for a share that is looked at again.
 
     Args:
         averages: moving average of each instance's own losses, shape ``[b]``.
-        audit: chance of an instance of the upper class.
+        audit: chance of an instance of the upper group.
         valid: instances with a record, shape ``[b]``; all if None. The others get 0.
 
     Returns:
-        1 for the lower class of `two_classes` and ``audit`` for the upper, shape ``[b]``, float64; the sum is the
+        1 for the lower group of `two_groups` and ``audit`` for the upper, shape ``[b]``, float64; the sum is the
         rule's own.
 
     Source: this library; that wrong labels are the upper of two groups of losses: Arazo et al. 2019 (1904.11238).
     """
     known = averages if valid is None else averages[valid]
-    upper = averages.double() > two_classes(known).threshold
+    upper = averages.double() > two_groups(known).threshold
     chances = torch.ones_like(averages, dtype=torch.float64).masked_fill(upper, audit)
     return chances if valid is None else chances.masked_fill(~valid, 0.0)
 
 
 class Movement(NamedTuple):
-    """Sums over the visits of instances of the upper class, from which `persistence` and `learnt_from_others` follow.
+    """Sums over the visits of instances of the upper group, from which `persistence` and `learnt_from_others` follow.
 
     Plain numbers do as well as scalars.
 
@@ -119,11 +119,11 @@ def movement(
     """Sums over one lot of visits.
 
     Args:
-        upper: whether the instance was of the upper class, shape ``[b]``.
+        upper: whether the instance was of the upper group, shape ``[b]``.
         before: its loss at the visit before, shape ``[b]``.
         now: its loss now, before it is trained on again, shape ``[b]``.
         gaps: time since the visit before, in walks over the data, shape ``[b]``.
-        threshold: of the classes, a scalar.
+        threshold: of the groups, a scalar.
     """
     new = now.double()
     rows = torch.stack((torch.ones_like(new), (new > threshold).double(), gaps.double(), new - before.double(), new))
@@ -134,13 +134,37 @@ def movement(
     return Movement(visits, stayed, gap, change, gap_gap, gap_change, losses, change_change)
 
 
+def explained(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"]) -> float:
+    """Share of the variance of being in the upper group that labels explain; 0 where nothing varies.
+
+    Labels that are wrong by chance are so for every class about alike: it is near 0, or .3 where one class has most of
+    the rows. It is near 1 where the upper group is the rare classes, which a model is yet to tell from a common one.
+
+    Args:
+        rows: how many instances have each label, shape ``[c]``.
+        upper: how many of these are in the upper group, shape ``[c]``.
+
+    Returns:
+        At most 1; about 0 or a little below for labels that say nothing, however many they are.
+
+    Source: epsilon squared of Kelley 1935, "An unbiased correlation ratio measure".
+    """
+    rows, upper = rows.double(), upper.double()
+    inside = upper - upper.square() / rows.clamp_min(1)
+    size, above, within, labels = torch.stack((rows, upper, inside, (rows > 0).double())).sum(1).tolist()
+    if not 0 < above < size or size <= labels:
+        return 0.0
+    left: float = within / (size - labels) * (size - 1) / (above - above * above / size)
+    return 1 - left
+
+
 def persistence(sums: Movement) -> float:
-    """Share of the visits at which instances of the upper class were of it again; 0 without visits."""
+    """Share of the visits at which instances of the upper group were of it again; 0 without visits."""
     return float(sums.stayed / sums.visits) if float(sums.visits) > 0 else 0.0
 
 
 def learnt_from_others(sums: Movement) -> float:
-    """By what part of their loss instances of the upper class get better in a walk through training on *others*.
+    """By what part of their loss instances of the upper group get better in a walk through training on *others*.
 
     At each visit the loss is seen before the instance is trained on again. All of them were trained on the same number
     of times, so how the change depends on the time since the last visit is what the others did: minus the slope of a
