@@ -22,29 +22,42 @@ def labels_of(batch: Batch, rows: int) -> Int[Tensor, " b"] | None:
     """The class of each row, shape ``[b]``, int64, a copy; None where the batch does not say it.
 
     They are the part ``labels``, ``label``, ``targets``, ``target`` or ``y`` of a mapping or dataclass, or the first
-    part but the inputs of a tuple or list, that is one whole number per row, or one of 0.0 and 1.0.
+    part but the inputs of a tuple or list, that `classes` takes for one; parts of such a part are looked at too.
     """
-    if isinstance(batch, (tuple, list)):
-        parts = iter(batch[1:])
-    elif isinstance(batch, Mapping):
-        parts = (batch[name] for name in _NAMES if name in batch)
-    elif is_dataclass(batch):
-        parts = (getattr(batch, name) for name in _NAMES if hasattr(batch, name))
+    if isinstance(batch, Tensor):
+        return None
+    parts = batch[1:] if isinstance(batch, (tuple, list)) else (batch,)
+    return next((labels for part in parts if (labels := _within(part, rows)) is not None), None)
+
+
+def _within(part: Any, rows: int) -> Int[Tensor, " b"] | None:
+    """Labels in a part that is not the inputs."""
+    if isinstance(part, Tensor):
+        return classes(part, rows)
+    if isinstance(part, Mapping):
+        parts = [part[name] for name in _NAMES if name in part]
+    elif is_dataclass(part):
+        parts = [getattr(part, name) for name in _NAMES if hasattr(part, name)]
+    elif isinstance(part, (tuple, list)) and part and isinstance(part[0], Tensor):
+        parts = list(part)
     else:
         return None
-    return next((labels for part in parts if (labels := classes(part, rows)) is not None), None)
+    return next((labels for inner in parts if (labels := _within(inner, rows)) is not None), None)
 
 
 def classes(values: Any, rows: int) -> Int[Tensor, " b"] | None:
-    """One part of a batch, if it is a class for each row: shape ``[b]`` or ``[b, 1]``."""
-    if not isinstance(values, Tensor) or values.shape not in ((rows,), (rows, 1)) or values.is_complex():
+    """A tensor, if it says a class for each row: whole numbers or 0.0 and 1.0, ``[b]`` or ``[b, 1]``, or one-hot."""
+    if not isinstance(values, Tensor) or values.dim() not in (1, 2) or values.shape[0] != rows or values.is_complex():
         return None
-    if values.is_floating_point():  # of two classes
-        if values.device.type != "cpu" or not bool(((values == 0) | (values == 1)).all()):
-            return None  # to look at what is on another device would wait for it
-        values = values.detach()
-    flat: Tensor = values if values.dim() == 1 else values.squeeze(1)
-    return flat.clone() if flat.dtype == torch.int64 else flat.long()  # what workers share would keep their files open
+    if values.dtype == torch.int64 and values.dim() == 1:
+        return values.clone()  # what workers share would keep their files open
+    one_hot = values.dim() == 2 and values.shape[1] > 1
+    if one_hot or values.is_floating_point():
+        if values.device.type != "cpu":
+            return None  # to look at what is there would wait for it
+        if not bool(((values == 0) | (values == 1)).all()) or (one_hot and not bool((values.sum(1) == 1).all())):
+            return None
+    return values.detach().argmax(1) if one_hot else values.detach().reshape(rows).to(torch.int64, copy=True)
 
 
 def told(targets: Any, found: Int[Tensor, " b"] | None, rows: int) -> Int[Tensor, " b"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import RecordedLoader, Signals, SingleMethod
@@ -43,6 +43,11 @@ class Record:
         {"input_ids": torch.ones(3, 5, dtype=torch.int64), "length": torch.tensor([5, 4, 5]), "labels": Y},
         {"target": Y, "x": X},
         {"x": X, "y": Y, "labels": torch.ones(3, 5, dtype=torch.int64)},
+        (X, (Y, torch.rand(3))),
+        (X, {"weight": torch.rand(3), "label": Y}),
+        {"inputs": {"label": torch.arange(3)}, "targets": {"label": Y}},
+        (X, nn.functional.one_hot(Y)),
+        (X, nn.functional.one_hot(Y, 5).float()),
     ],
 )
 def test_labels_are_found(batch: Any) -> None:
@@ -66,6 +71,11 @@ def test_two_groups_may_be_of_any_sort(dtype: torch.dtype) -> None:
         (Y,),
         (X, torch.tensor([0.5, 1.0, 0.0])),
         (X, torch.ones(3, 5, dtype=torch.int64)),
+        (X, torch.tensor([[1, 0, 0], [0, 1, 0], [0, 1, 1]])),
+        (X, torch.tensor([[0.9, 0.1], [0.0, 1.0], [1.0, 0.0]])),
+        (X, torch.ones(3, 1, 2, dtype=torch.int64)),
+        (X, torch.tensor(3)),
+        ((X, Y),),
         (X, Y[:2]),
         (X, ["a", "b", "a"]),
         (X, torch.ones(3, dtype=torch.complex64)),

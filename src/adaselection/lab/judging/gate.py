@@ -23,8 +23,9 @@ runs in which it opened. Visits: how often an instance with a wrong label (or a 
 the same for a right one. The gain on uniform is paired by seed against uniform at the same budget; positive is \
 better.
 
-† ran before the default had the member `uncertain` and looked at labels. The realised gains of `trusted` are too high there where \
-instances were drawn by force, as each of the upper group counted for twenty; nothing is decided by them."""
+† ran before the default had the member `uncertain` and looked at labels. The realised gains of `trusted` are too \
+high there where instances were drawn by force, as each of the upper group counted for twenty; nothing is decided by \
+them."""
 _LATEST = "classes"  # among the thresholds
 
 
