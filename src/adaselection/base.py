@@ -72,9 +72,9 @@ class Policy(Stepping):
         return len(self._recipe.methods) == 1 and self._recipe.methods[0].own_count
 
     @property
-    def gated(self) -> bool:
-        """Whether `opens` judges evidence."""
-        return False
+    def verdict(self) -> str | None:
+        """What `opens` made of the last window, in a word or two; None where it judges no evidence. None, here."""
+        return None
 
     @property
     def columns(self) -> dict[str, torch.dtype]:

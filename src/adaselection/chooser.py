@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ class Tally:
         offered: instances in the windows that were chosen from, and ``drawn`` of them.
         forced: drawn by force, for want of a record or because they were unseen for too long.
         effective: sum of the effective sample sizes of the draws.
+        verdicts: windows by what the gate made of them.
     """
 
     windows: int = 0
@@ -44,6 +46,7 @@ class Tally:
     drawn: int = 0
     forced: int = 0
     effective: float = 0.0
+    verdicts: dict[str, int] = field(default_factory=dict)
 
 
 class Chooser:
@@ -82,7 +85,10 @@ class Chooser:
         if not fewest:
             return self._whole(window)
         self.tally.windows += 1
-        if not self.policy.opens(signals if seen == rows else signals.at(known), reduce=agreement.reduction()):
+        opened = self.policy.opens(signals if seen == rows else signals.at(known), reduce=agreement.reduction())
+        if verdict := self.policy.verdict:
+            self.tally.verdicts[verdict] = self.tally.verdicts.get(verdict, 0) + 1
+        if not opened:
             self.tally.shut += 1
             return self._whole(window)
         unseen = math.ceil((1 - share) * rows - 1e-6)
@@ -172,7 +178,7 @@ class Chooser:
             "credit": self._credit,
             "left": numbers.clone(),
             "left_weights": torch.empty(0) if weights is None else weights.clone(),
-            "tally": dict(vars(self.tally)),
+            "tally": asdict(self.tally),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -181,13 +187,12 @@ class Chooser:
         Raises:
             StateError: the state is of another version. The chooser is then as it was.
         """
-        own = self.state_dict()
-        kinds.check(own, state, "chooser")
+        kinds.check(self.state_dict() | {"tally": asdict(Tally())}, state, "chooser")
         numbers, weights = state["left"].clone(), state["left_weights"].clone()
         if len(weights) not in (0, len(numbers)):
             raise kinds.damaged("chooser", "left_weights", weights)
         self._left = (numbers, weights if weights.shape[0] else None) if numbers.shape[0] else None
-        self._credit, self.tally = float(state["credit"]), Tally(**state["tally"])
+        self._credit, self.tally = float(state["credit"]), Tally(**copy.deepcopy(state["tally"]))
 
 
 def _both(first: _Some, second: _Some) -> _Some:

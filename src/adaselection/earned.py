@@ -27,7 +27,7 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _LEVELS = ("lower", "mean", "upper")
 _TINY = sys.float_info.min
-_NUMBERS = ("open", "judged", "level", "lowest", "threshold", "share", *_LEVELS, "classes", "doubt", "idle")
+_NUMBERS = ("open", "judged", "level", "lowest", "threshold", "share", *_LEVELS, "classes", "barred", "doubt", "idle")
 
 
 class Earned:
@@ -49,8 +49,8 @@ class Earned:
 
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
     Earned while many instances are in the upper group, stay there, are not learnt from others, and are worse than all
-    were at the beginning by nearly what the others are better; and the others are half known. Lost to
-    ``trusted``, or when they no longer stay.
+    were at the beginning by nearly what the others are better; and the others are half known. Nor must it be a matter
+    of their labels. Lost to ``trusted``, or when they no longer stay.
 
     P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper group is 3, so that the scale of the
     losses does not matter. Cross-entropy of wrong labels in ten classes is near that by itself.
@@ -76,6 +76,11 @@ class Earned:
         return {name: float(number == self._now["open"]) for number, name in enumerate(MEMBERS)}
 
     @property
+    def verdict(self) -> str:
+        """The member that the last window got, or ``"rare classes"`` where labels alone spoke against the others."""
+        return "rare classes" if self._now["barred"] else MEMBERS[int(self._now["open"])]
+
+    @property
     def idle(self) -> bool:
         """Whether recorded losses did not fall for some windows on end."""
         return self._now["idle"] >= _IDLE_WINDOWS
@@ -84,9 +89,8 @@ class Earned:
     def gains(self) -> tuple[float | None, float | None]:
         """Expected and seen worth of a chosen instance over one at random, averaged; None before the gate opened.
 
-        For ``trusted`` an instance is worth 1 in the lower group and 0 in the upper, for ``hard`` its loss, and for
-        ``uncertain`` P (1 - P). Expected is from the record, and seen from the losses when training came to those
-        chosen.
+        An instance is worth 1 in the lower group and 0 in the upper for ``trusted``, its loss for ``hard``, and
+        P (1 - P) for ``uncertain``: by the record, and by the losses when training came to those chosen.
         """
         return self._worth.gains
 
@@ -111,7 +115,7 @@ class Earned:
         now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
         now["lower"], now["lowest"] = lower_mean, min(now["lowest"], mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        now["open"] = float(self._verdict(self._evidence(apart, tau, finds, sums, negative)))
+        now["open"], now["barred"] = map(float, self._verdict(self._evidence(apart, tau, finds, sums, negative)))
         if seen:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         count = max(1.0, float(sums.visits))
@@ -127,19 +131,17 @@ class Earned:
         now = self._now
         lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
         risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
-        visits, stays = float(sums.visits), F.persistence(sums)
         learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
-        moved = (visits, stays, learnt, error)
+        moved = (float(sums.visits), F.persistence(sums), learnt, error)
         return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative, now["classes"])
 
-    def _verdict(self, seen: Evidence) -> int:
-        """Which member has the weight."""
-        before = self._now["open"]
-        if verdicts.wrong(seen, self._need, now=before == _TRUSTED):
-            return _TRUSTED
-        if verdicts.doubtful(seen, self._need, now=before == _UNCERTAIN):
-            return _UNCERTAIN
-        return _HARD if verdicts.learnable(seen, self._need, now=before == _HARD) else _UNIFORM
+    def _verdict(self, seen: Evidence) -> tuple[int, bool]:
+        """Which member has the weight, and whether labels alone speak against another than ``uniform``."""
+        rules = {_TRUSTED: verdicts.wrong, _UNCERTAIN: verdicts.doubtful, _HARD: verdicts.learnable}
+        for member, rule in rules.items():
+            if rule(seen, self._need, now=self._now["open"] == member):
+                return member, False
+        return _UNIFORM, verdicts.rare(seen, self._need)
 
     def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""

@@ -88,7 +88,7 @@ def window_batches(window: int | None, rows: int, size: int, policy: Policy) -> 
 
 def _default_window(rows: int, policy: Policy) -> int:
     """A whole walk; an eighth of it or 4,096 instances for a policy with a gate, which then judges more often."""
-    parts = min(_JUDGED, rows // _JUDGED_ROWS) if policy.gated else 1
+    parts = min(_JUDGED, rows // _JUDGED_ROWS) if policy.verdict else 1
     return min(_WINDOW_ROWS, math.ceil(rows / max(1, parts)))
 
 

@@ -133,9 +133,9 @@ class AdaSelection(Policy):
         return self._earned.weights if self._earned is not None and self._on_records else super().weights
 
     @property
-    def gated(self) -> bool:
-        """Whether the earned mixture judges the evidence of recorded losses."""
-        return self._earned is not None
+    def verdict(self) -> str | None:
+        """Member of the earned mixture that the last window got, or ``"rare classes"`` if labels alone shut it."""
+        return None if self._earned is None else self._earned.verdict
 
     @property
     def idle(self) -> bool:

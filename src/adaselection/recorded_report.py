@@ -9,6 +9,8 @@ from adaselection.base import Policy
 from adaselection.chooser import Tally
 from adaselection.meter import PHASES, STEP_UNITS, Meter
 
+_SHUT = ("uniform", "rare classes")  # verdicts
+
 
 @dataclass(frozen=True)
 class RecordedReport:
@@ -29,7 +31,8 @@ class RecordedReport:
         realised_gain: the same from the losses that training then saw; None before the gate opened.
         stopped: the stop indicator.
         fixed_order: every walk has the same order, so that the gate cannot tell what is learnt from others.
-        gated: whether there is a gate; a method that was named chooses from every window.
+        verdicts: windows by what the gate made of them: the member that they got, or ``"rare classes"`` where labels
+            alone kept it shut. Empty without a gate: a method that was named chooses from every window.
     """
 
     trained: int
@@ -49,7 +52,7 @@ class RecordedReport:
     realised_gain: float | None = None
     stopped: bool = False
     fixed_order: bool = False
-    gated: bool = True
+    verdicts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -76,8 +79,8 @@ class RecordedReport:
             predicted_gain=predicted,
             realised_gain=realised,
             stopped=policy.idle,
-            fixed_order=fixed_order and policy.gated,
-            gated=policy.gated,
+            fixed_order=fixed_order and policy.verdict is not None,
+            verdicts=dict(tally.verdicts),
         )
 
     @property
@@ -143,7 +146,7 @@ class RecordedReport:
                 "trained on",
                 f"{self.trained} instances in {self.steps} steps; {_percent(self.left_out)} left out, unloaded",
             ),
-            ("a pass", f"{self.steps_per_pass} steps (rate {self.rate:g}); a walk over all data {self.steps_per_walk}"),
+            ("a pass", f"{self.steps_per_pass} steps ({self._asked()}); a walk over all data {self.steps_per_walk}"),
             ("so far", f"the work of {self.epochs:.1f} plain epochs"),
             ("gate", self._gate()),
             ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
@@ -153,6 +156,8 @@ class RecordedReport:
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
             rows.insert(4, ("gain an instance", gain))
+        if rare := self.verdicts.get("rare classes", 0):
+            rows.append(("rare classes", f"kept in {rare} windows, where what looked wrong was a matter of the labels"))
         if self.effective is not None and self.effective < 0.995:
             rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
         if self.forced:
@@ -162,15 +167,23 @@ class RecordedReport:
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
+    def _asked(self) -> str:
+        """The rate, and what of it is lost to whole steps where that is more than a tenth."""
+        asked = self.rate * self.steps_per_walk
+        lost = 0 < self.steps_per_pass < 0.9 * asked
+        return f"rate {self.rate:g}" + (f" of them would be {asked:.1f}" if lost else "")
+
     def _gate(self) -> str:
         if not self.windows:
             return "nothing recorded yet: the first walk takes every instance"
         if not self.selected:
             why = ": the order never changes, so it cannot judge; use shuffle=True" if self.fixed_order else ""
             return f"shut in all {self.windows} windows{why or ': trained as the plain loader would'}"
-        if not self.gated:
+        if not self.verdicts:
             return f"none; chose from {self.selected} of {self.windows} windows"
-        return f"open in {self.selected} of {self.windows} windows"
+        opened = {name: count for name, count in self.verdicts.items() if name not in _SHUT}
+        by = ", ".join(f"{name} {count}" for name, count in opened.items())
+        return f"open in {self.selected} of {self.windows} windows: {by}"
 
 
 def _percent(value: float) -> str:

@@ -125,6 +125,12 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     return seen.visits >= _SURE * need.visits and opposite and known and lasting
 
 
+def rare(seen: Evidence, need: Thresholds) -> bool:
+    """Whether only the labels speak against taking the upper group for wrong, or for doubtful."""
+    alike = seen._replace(classes=0.0)
+    return seen.classes >= need.classes and any(rule(alike, need, now=False) for rule in (wrong, doubtful))
+
+
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether the loss is in few instances, which are learnt; ``now``: whether these are drawn more often now."""
     enough = seen.visits >= need.visits

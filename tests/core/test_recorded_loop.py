@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -19,6 +20,7 @@ from torch.utils.data import (
     Sampler,
     SequentialSampler,
     SubsetRandomSampler,
+    TensorDataset,
     WeightedRandomSampler,
 )
 
@@ -321,6 +323,39 @@ def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate(
     own = recorded(40, 4, AdaSelection(rate=0.5), batch_sampler=OwnBatches(batches))
     passes(own, 6, lambda number, step: 1.0 + number % 7)
     assert "order" not in str(own.report())  # torch gives such a loader a sequential sampler, which it does not use
+
+
+def test_the_report_says_what_is_lost_to_whole_steps() -> None:
+    for rows, said in (
+        (52, "3 steps (rate 0.3 of them would be 3.9); a walk over all data 13"),
+        (40, "3 steps (rate 0.3);"),
+    ):
+        loader = recorded(rows, 4, AdaSelection(rate=0.3), shuffle=True)
+        passes(loader, 1)
+        assert f"a pass           {said}" in str(loader.report())
+
+
+def test_the_report_says_which_member_got_the_windows() -> None:
+    """A third of the rows stay wrong while the others are learnt; then the same where it is a matter of the labels."""
+    for labels, said in (
+        (False, r"gate +open in (\d+) of \d+ windows: trusted \1\n"),
+        (True, r"rare classes +kept in \d+ w"),
+    ):
+        numbers = torch.arange(300)
+        rows = TensorDataset(numbers.float().unsqueeze(1), (numbers < 100).long() if labels else numbers % 3)
+        order = torch.Generator().manual_seed(0)
+        loader = RecordedLoader(DataLoader(rows, 10, shuffle=True, generator=order), AdaSelection(rate=0.5))
+        for number in range(20):
+            for x, _ in loader:
+                own = torch.rand(len(x), generator=order)
+                loader.record(torch.where(x.squeeze(1) < 100, 4 + own, own + 4 * 0.7**number))
+        report = loader.report()
+        assert re.search(said, str(report))
+        assert sum(report.verdicts.values()) == report.windows
+        assert {"uniform", "rare classes" if labels else "trusted"} == set(report.verdicts)
+        resumed = RecordedLoader(DataLoader(rows, 10, shuffle=True, generator=order), AdaSelection(rate=0.5))
+        resumed.load_state_dict(loader.state_dict())
+        assert resumed.report().verdicts == report.verdicts
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])

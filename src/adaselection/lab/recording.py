@@ -108,6 +108,7 @@ def recorded_trace(loader: SelectiveLoader | RecordedLoader, splits: Splits) -> 
         "shut",
         "left_out",
         "forced",
+        "verdicts",
         "effective",
         "predicted_gain",
         "realised_gain",
