@@ -48,6 +48,12 @@ def zeros(size: int) -> Arrays:
     return x, there * np.exp(1 + 0.5 * x[:, 1])
 
 
+def spikes(size: int) -> Arrays:
+    """One row in ten is far higher, by chance alone."""
+    chance, x = _normal(size, 10, 8)
+    return x, _signal(x) + 0.3 * chance.normal(size=size) + 8 * (chance.random(size) < 0.1)
+
+
 def _clusters(size: int) -> Arrays:
     return datasets.make_classification(size, n_informative=8, n_classes=5, class_sep=0.8, flip_y=0, random_state=1)  # type: ignore[no-any-return]
 
@@ -88,6 +94,7 @@ SETS: dict[str, tuple[str, bool, Callable[[int], Arrays]]] = {
     "diabetes": ("a number, 442 rows", False, lambda _: datasets.load_diabetes(return_X_y=True)),
     "skewed": ("log-normal targets", False, skewed),
     "heavy": ("noise of Student's t, 3 degrees", False, heavy),
+    "spikes": ("one target in ten is far higher, by chance", False, spikes),
     "zeros": ("nine targets in ten are 0", False, zeros),
 }
 """What it is, whether it has classes, and how it is made, by name."""

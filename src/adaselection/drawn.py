@@ -23,13 +23,13 @@ class Drawn:
         ids: of the instances, as the sampler gave them.
         weights: of their losses, shape ``[b]``; None for equal ones.
         selected: whether a selection chose them; False in a whole walk.
-        labels: of the instances, shape ``[b]``, once they are loaded; None if the batch does not say.
+        targets: of the instances, shape ``[b]``, once they are loaded; None if the batch does not say.
     """
 
     ids: list[int]
     weights: Tensor | None = None
     selected: bool = False
-    labels: Tensor | None = None
+    targets: Tensor | None = None
 
 
 @runtime_checkable

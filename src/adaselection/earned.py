@@ -14,8 +14,8 @@ from adaselection import functional as F  # noqa: N812
 from adaselection import kinds, verdicts
 from adaselection._shapes import Float
 from adaselection.functional.evidence import Movement
-from adaselection.labels import ByLabel
 from adaselection.step import Reduce
+from adaselection.targets import ByTarget
 from adaselection.types import Signals
 from adaselection.verdicts import Evidence, Thresholds
 from adaselection.worth import Worth, how_often
@@ -27,7 +27,7 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _LEVELS = ("lower", "mean", "upper")
 _TINY = sys.float_info.min
-_NUMBERS = ("open", "judged", "level", "lowest", "threshold", "share", *_LEVELS, "classes", "barred", "doubt", "idle")
+_NUMBERS = ("open", "judged", "level", "lowest", "threshold", "share", *_LEVELS, "explained", "barred", "doubt", "idle")
 
 
 class Earned:
@@ -40,7 +40,7 @@ class Earned:
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again.
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
     the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
-    again at later visits, they do not get better through training on others, and it is not a matter of their labels:
+    again at later visits, they do not get better through training on others, and it is not a matter of their targets:
     rare classes that are not learnt have such losses too. Lost when those that are looked at again are no longer of it.
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
@@ -50,7 +50,7 @@ class Earned:
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
     Earned while many instances are in the upper group, stay there, are not learnt from others, and are worse than all
     were at the beginning by nearly what the others are better; and the others are half known. Nor must it be a matter
-    of their labels. Lost to ``trusted``, or when they no longer stay.
+    of their targets. Lost to ``trusted``, or when they no longer stay.
 
     P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper group is 3, so that the scale of the
     losses does not matter. Cross-entropy of wrong labels in ten classes is near that by itself.
@@ -67,7 +67,7 @@ class Earned:
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
-        self._by_label = ByLabel()  # of whole walks, since the last window
+        self._by_target = ByTarget()  # of whole walks, since the last window
         self._worth = Worth()
 
     @property
@@ -77,8 +77,8 @@ class Earned:
 
     @property
     def verdict(self) -> str:
-        """The member that the last window got, or ``"rare classes"`` where labels alone spoke against the others."""
-        return "rare classes" if self._now["barred"] else MEMBERS[int(self._now["open"])]
+        """The member that the last window got, or ``"rare targets"`` where targets alone spoke against the others."""
+        return "rare targets" if self._now["barred"] else MEMBERS[int(self._now["open"])]
 
     @property
     def idle(self) -> bool:
@@ -100,12 +100,12 @@ class Earned:
         groups = F.two_groups(averages)
         lower = averages[averages <= groups.threshold].double().mean()
         level = torch.stack([*groups, lower, losses.mean(), losses.square().mean(), (losses < 0).double().mean()])
-        explained = self._by_label.explained(otherwise=now["classes"])
+        explained = self._by_target.explained(otherwise=now["explained"])
         gathered = (torch.tensor([explained], dtype=torch.float64), self._sums, self._found, self._progress)
         found = torch.cat((level, *(part.to(level.device) for part in gathered)))
         if reduce is not None:
             found = reduce(found)
-        threshold, apart, share, lower_mean, mean, square, negative, now["classes"], *rest = found.tolist()
+        threshold, apart, share, lower_mean, mean, square, negative, now["explained"], *rest = found.tolist()
         tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
         (chosen, draws, total, rows), (seen, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
@@ -123,7 +123,7 @@ class Earned:
         self._sums *= carried / count
         self._found *= _KEEP
         self._progress.zero_()
-        self._by_label.clear()
+        self._by_target.clear()
         return bool(now["open"])
 
     def _evidence(self, apart: float, tau: float, finds: float, sums: Movement, negative: float) -> Evidence:
@@ -133,10 +133,10 @@ class Earned:
         risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
         learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
         moved = (float(sums.visits), F.persistence(sums), learnt, error)
-        return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative, now["classes"])
+        return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative, now["explained"])
 
     def _verdict(self, seen: Evidence) -> tuple[int, bool]:
-        """Which member has the weight, and whether labels alone speak against another than ``uniform``."""
+        """Which member has the weight, and whether targets alone speak against another than ``uniform``."""
         rules = {_TRUSTED: verdicts.wrong, _UNCERTAIN: verdicts.doubtful, _HARD: verdicts.learnable}
         for member, rule in rules.items():
             if rule(seen, self._need, now=self._now["open"] == member):
@@ -178,7 +178,7 @@ class Earned:
         ages = torch.ones_like(new) if before.ages is None else before.ages.double()
         upper = _averages(before).double() > threshold
         if now["open"] == _UNIFORM:
-            self._by_label.see(before.labels, upper)
+            self._by_target.see(before.targets, upper)
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
             again = how_often(upper, now["share"], self._need.audit)
@@ -214,7 +214,7 @@ class Earned:
             "progress": self._progress.clone(),
             "found": self._found.clone(),
             "now": dict(self._now),
-            "labels": self._by_label.state_dict(),
+            "targets": self._by_target.state_dict(),
             "worth": self._worth.state_dict(),
         }
 
@@ -229,7 +229,7 @@ class Earned:
         for name in ("sums", "progress", "found"):
             if state[name].shape != own[name].shape:
                 raise kinds.damaged("evidence", name, state[name])
-        self._by_label.check(state["labels"])
+        self._by_target.check(state["targets"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
@@ -241,7 +241,7 @@ class Earned:
         self._sums, self._progress = state["sums"].clone(), state["progress"].clone()
         self._found = state["found"].clone()
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
-        self._by_label.load_state_dict(state["labels"])
+        self._by_target.load_state_dict(state["targets"])
         self._worth.load_state_dict(state["worth"])
 
 

@@ -134,7 +134,7 @@ class AdaSelection(Policy):
 
     @property
     def verdict(self) -> str | None:
-        """Member of the earned mixture that the last window got, or ``"rare classes"`` if labels alone shut it."""
+        """Member of the earned mixture that the last window got, or ``"rare targets"`` if targets alone shut it."""
         return None if self._earned is None else self._earned.verdict
 
     @property

@@ -179,7 +179,7 @@ class RecordedLoader:
         Args:
             losses: one per row, with their graph, shape ``[b]``.
             outputs: of the model; needed, with the targets, by methods that read gradient norms.
-            targets: of the batch. Classes among them, one per row, go before those that the batch says.
+            targets: of the batch. One class or number per row goes before those that the batch says.
             features: what goes into the model's last layer, shape ``[b, ...]``, for the bound over its parameters.
             grad_norms: the gradient norms themselves, shape ``[b]``, in the place of these three.
 

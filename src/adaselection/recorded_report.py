@@ -9,7 +9,7 @@ from adaselection.base import Policy
 from adaselection.chooser import Tally
 from adaselection.meter import PHASES, STEP_UNITS, Meter
 
-_SHUT = ("uniform", "rare classes")  # verdicts
+_SHUT = ("uniform", "rare targets")  # verdicts
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RecordedReport:
         realised_gain: the same from the losses that training then saw; None before the gate opened.
         stopped: the stop indicator.
         fixed_order: every walk has the same order, so that the gate cannot tell what is learnt from others.
-        verdicts: windows by what the gate made of them: the member that they got, or ``"rare classes"`` where labels
+        verdicts: windows by what the gate made of them: the member that they got, or ``"rare targets"`` where targets
             alone kept it shut. Empty without a gate: a method that was named chooses from every window.
     """
 
@@ -156,8 +156,8 @@ class RecordedReport:
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
             rows.insert(4, ("gain an instance", gain))
-        if rare := self.verdicts.get("rare classes", 0):
-            rows.append(("rare classes", f"kept in {rare} windows, where what looked wrong was a matter of the labels"))
+        if rare := self.verdicts.get("rare targets", 0):
+            rows.append(("rare targets", f"kept in {rare} windows, where what looked wrong was a matter of targets"))
         if self.effective is not None and self.effective < 0.995:
             rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
         if self.forced:

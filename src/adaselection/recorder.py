@@ -16,9 +16,9 @@ from adaselection.bulk import as_tensor, joined, stamps_of
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossError, StateError
 from adaselection.inflight import InFlight, count, forgotten
-from adaselection.labels import labels_of, told
 from adaselection.meter import Meter
 from adaselection.stores import Given, bound_norms, checked_ids, store_for
+from adaselection.targets import targets_of, told
 from adaselection.tree import Batch
 from adaselection.types import Signals
 
@@ -62,11 +62,11 @@ class Recorder:
         self._bad: NonFiniteLossError | None = None
 
     def hand_out(self, drawn: Drawn, batch: Batch = None) -> None:
-        """Note that a batch goes to the training loop, with the labels that it says."""
+        """Note that a batch goes to the training loop, with the targets that it says."""
         if self._over:
             self.waiting.most = 0
-        labels = labels_of(batch, len(drawn.ids)) if self._compares else None
-        self.waiting.append(drawn if labels is None else Drawn(drawn.ids, drawn.weights, drawn.selected, labels))
+        targets = targets_of(batch, len(drawn.ids)) if self._compares else None
+        self.waiting.append(drawn if targets is None else Drawn(drawn.ids, drawn.weights, drawn.selected, targets))
         self.meter.handed_out(len(drawn.ids))
         self._over = False
         if len(self.waiting) > _FORGOTTEN:
@@ -99,7 +99,7 @@ class Recorder:
             norms = bound_norms(len(drawn.ids), **more)
             self._columns.setdefault("grad_norms", []).append(norms)
         if self._compares:
-            self._columns.setdefault("labels", []).append(told(more.get("targets"), drawn.labels, len(drawn.ids)))
+            self._columns.setdefault("targets", []).append(told(more.get("targets"), drawn.targets, len(drawn.ids)))
         self.waiting.popleft()
         self._numbers.extend(array("q", drawn.ids))  # far faster than one by one
         if self._runs and self._runs[-1][0] == self.now:
@@ -137,7 +137,7 @@ class Recorder:
         numbers, stamps, losses = as_tensor(self._numbers), stamps_of(self._runs), joined(self._losses)
         columns = {name: joined(values) for name, values in self._columns.items()}
         self._numbers, self._runs, self._losses, self._columns = array("q"), [], [], {}
-        losses, labels = losses.to(self.records.device).float(), columns.pop("labels", None)
+        losses, targets = losses.to(self.records.device).float(), columns.pop("targets", None)
         finite = losses.isfinite().cpu()
         if not bool(finite.all()):  # the store counts them, and no more
             self._bad = _refusal(numbers[~finite], losses.shape[0]) or self._bad
@@ -150,7 +150,7 @@ class Recorder:
             for info in updates:
                 columns |= info(before, losses)
         before = self.records.exchange(self._to_ids(numbers), losses, now=stamps, **columns)
-        self.policy.observe(replace(before, labels=None if labels is None else labels.to(losses.device)), losses)
+        self.policy.observe(replace(before, targets=None if targets is None else targets.to(losses.device)), losses)
 
     def check(self) -> None:
         """Raise what was found wrong with losses that were put into the store.

@@ -41,8 +41,8 @@ class Thresholds:
         slowly: as ``learnt``, below which ``uncertain`` opens.
         many: least share of the upper group for ``uncertain``, to open and to stay. Rare classes, too, are worse than
             they were while the common ones are learnt.
-        classes: share of the variance of being in the upper group that the labels explain, from which on it is rare
-            classes that are not learnt rather than wrong labels: neither ``trusted`` nor ``uncertain`` opens.
+        explained: share of the variance of being in the upper group that the targets explain, from which on it is rare
+            classes or numbers that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
     """
 
     apart: float = F.UNIMODAL
@@ -59,7 +59,7 @@ class Thresholds:
     doubtful: float = 0.5
     slowly: float = 0.12
     many: float = 0.35
-    classes: float = 0.4
+    explained: float = 0.4
 
 
 class Evidence(NamedTuple):
@@ -79,7 +79,7 @@ class Evidence(NamedTuple):
         learnt: part of the upper group's loss that goes away in a walk through training on others; NaN if unknown.
         error: standard error of that.
         negative: share of the losses that are below 0.
-        classes: share of the variance of being in the upper group that the labels explain; 0 where they are not known.
+        explained: share of the variance of being in the upper group that targets explain; 0 where they are not known.
     """
 
     apart: float
@@ -95,7 +95,7 @@ class Evidence(NamedTuple):
     learnt: float
     error: float
     negative: float
-    classes: float
+    explained: float
 
 
 def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
@@ -104,7 +104,7 @@ def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     if now:
         return seen.share > 0 and (seen.stays > need.lost or not enough)
     misfit = seen.upper > _WRONG and seen.lower < _KNOWN
-    two = misfit and seen.apart > need.apart and seen.share >= need.least and seen.classes < need.classes
+    two = misfit and seen.apart > need.apart and seen.share >= need.least and seen.explained < need.explained
     return enough and two and seen.stays > need.stays and seen.learnt + seen.error < need.learnt
 
 
@@ -120,15 +120,15 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     if now:
         return seen.visits < need.visits or seen.stays - max(0.0, seen.learnt) >= need.lost
     opposite = seen.upper > _WRONG and seen.upper - 1 > _OPPOSITE * (1 - seen.lower)
-    known = seen.lower < _HALF_KNOWN and seen.risen <= _RISEN and seen.classes < need.classes
+    known = seen.lower < _HALF_KNOWN and seen.risen <= _RISEN and seen.explained < need.explained
     lasting = need.doubtful < seen.stays < _STUCK and seen.learnt + seen.error < need.slowly
     return seen.visits >= _SURE * need.visits and opposite and known and lasting
 
 
 def rare(seen: Evidence, need: Thresholds) -> bool:
-    """Whether only the labels speak against taking the upper group for wrong, or for doubtful."""
-    alike = seen._replace(classes=0.0)
-    return seen.classes >= need.classes and any(rule(alike, need, now=False) for rule in (wrong, doubtful))
+    """Whether only the targets speak against taking the upper group for wrong, or for doubtful."""
+    alike = seen._replace(explained=0.0)
+    return seen.explained >= need.explained and any(rule(alike, need, now=False) for rule in (wrong, doubtful))
 
 
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:

@@ -339,7 +339,7 @@ def test_the_report_says_which_member_got_the_windows() -> None:
     """A third of the rows stay wrong while the others are learnt; then the same where it is a matter of the labels."""
     for labels, said in (
         (False, r"gate +open in (\d+) of \d+ windows: trusted \1\n"),
-        (True, r"rare classes +kept in \d+ w"),
+        (True, r"rare targets +kept in \d+ w"),
     ):
         numbers = torch.arange(300)
         rows = TensorDataset(numbers.float().unsqueeze(1), (numbers < 100).long() if labels else numbers % 3)
@@ -352,7 +352,7 @@ def test_the_report_says_which_member_got_the_windows() -> None:
         report = loader.report()
         assert re.search(said, str(report))
         assert sum(report.verdicts.values()) == report.windows
-        assert {"uniform", "rare classes" if labels else "trusted"} == set(report.verdicts)
+        assert {"uniform", "rare targets" if labels else "trusted"} == set(report.verdicts)
         resumed = RecordedLoader(DataLoader(rows, 10, shuffle=True, generator=order), AdaSelection(rate=0.5))
         resumed.load_state_dict(loader.state_dict())
         assert resumed.report().verdicts == report.verdicts

@@ -136,6 +136,16 @@ def test_explained_by_hand() -> None:
     )
 
 
+@given(rows=st.lists(st.tuples(st.integers(-9, 9), st.booleans()), max_size=30))
+def test_explained_by_numbers_is_a_squared_correlation(rows: list[tuple[int, bool]]) -> None:
+    numbers, upper = [number for number, _ in rows], [flag for _, flag in rows]
+    shared = sum(number for number, flag in rows if flag)
+    found = F.explained_by_numbers(len(rows), sum(upper), sum(numbers), sum(n * n for n in numbers), shared)
+    varied = len(set(numbers)) > 1 and len(set(upper)) > 1
+    expected = np.corrcoef(numbers, upper)[0, 1] ** 2 if varied else 0.0
+    assert found == pytest.approx(expected, abs=PRECISE)
+
+
 @pytest.mark.parametrize("classes", [2, 10, 500])
 def test_labels_that_say_nothing_explain_nothing_however_many(classes: int) -> None:
     chance = np.random.default_rng(classes)

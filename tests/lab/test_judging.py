@@ -575,12 +575,12 @@ def test_a_gate_is_shut_throughout_only_if_every_run_says_so():
     assert not gate.shut_throughout(opened.rows[0])
 
 
-def test_runs_of_the_default_before_it_looked_at_labels_are_marked():
-    def rows(**thresholds):
-        policy = {"rate": 0.3, "earned": {"members": ["uniform"], **thresholds}}
+def test_runs_of_the_default_before_it_had_all_members_are_marked():
+    def rows(*members):
+        policy = {"rate": 0.3, "earned": {"members": list(members)}}
         return study(runs("recorded", BASE, policy_trace=SHUT, config={"policy": policy}))
 
-    before, now = rows(many=0.35), rows(many=0.35, classes=0.4)
+    before, now = rows("uniform", "trusted", "hard"), rows("uniform", "trusted", "hard", "uncertain")
     assert gate.is_before(before.rows[0])
     assert not gate.is_before(now.rows[0])
     assert not gate.is_before(study(runs("recorded", BASE)).rows[0])  # another policy

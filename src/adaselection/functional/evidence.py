@@ -158,6 +158,26 @@ def explained(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"])
     return 1 - left
 
 
+def explained_by_numbers(rows: float, upper: float, total: float, squares: float, shared: float) -> float:
+    """Share of the variance of being in the upper group that a number of each instance explains, as on a line.
+
+    It is near 0 for outliers to both sides, whose loss does not shift a mean: high losses are of low and high numbers.
+    Where all are of high ones they may be what is rare, and without them a model predicts too little.
+
+    Args:
+        rows: how many instances there are.
+        upper: how many of these are in the upper group.
+        total: sum of the numbers.
+        squares: sum of their squares.
+        shared: sum of the numbers of those in the upper group.
+
+    Returns:
+        The squared correlation, in ``[0, 1]``; 0 where nothing varies.
+    """
+    varied = (rows * squares - total * total) * (rows * upper - upper * upper)
+    return min(1.0, (rows * shared - upper * total) ** 2 / varied) if varied > 0 else 0.0
+
+
 def persistence(sums: Movement) -> float:
     """Share of the visits at which instances of the upper group were of it again; 0 without visits."""
     return float(sums.stayed / sums.visits) if float(sums.visits) > 0 else 0.0

@@ -1,17 +1,18 @@
-"""Labels on their way from the batches to a policy that observes: which part they are, and whose row each is."""
+"""Targets on their way from the batches to a policy that observes: which part they are, and whose row each is."""
 
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import RecordedLoader, Signals, SingleMethod
-from adaselection.labels import ByLabel, labels_of, told
+from adaselection.targets import ByTarget, targets_of, told
 
 ROWS, BATCH = 24, 4
 X, Y = torch.arange(3.0).reshape(3, 1), torch.tensor([2, 0, 2])
@@ -42,7 +43,7 @@ class Record:
         {"image": X, "label": Y},
         {"input_ids": torch.ones(3, 5, dtype=torch.int64), "length": torch.tensor([5, 4, 5]), "labels": Y},
         {"target": Y, "x": X},
-        {"x": X, "y": Y, "labels": torch.ones(3, 5, dtype=torch.int64)},
+        {"x": X, "y": Y, "labels": 2 * torch.ones(3, 5, dtype=torch.int64)},
         (X, (Y, torch.rand(3))),
         (X, {"weight": torch.rand(3), "label": Y}),
         {"inputs": {"label": torch.arange(3)}, "targets": {"label": Y}},
@@ -51,17 +52,40 @@ class Record:
     ],
 )
 def test_labels_are_found(batch: Any) -> None:
-    found = labels_of(batch, 3)
+    found = targets_of(batch, 3)
     assert found is not None
     assert found.dtype == torch.int64
     assert found.tolist() == [2, 0, 2]
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.float32, torch.float64, torch.bfloat16])
-def test_two_groups_may_be_of_any_sort(dtype: torch.dtype) -> None:
-    found = labels_of((X, torch.tensor([[1], [0], [1]], dtype=dtype)), 3)
+def test_two_classes_may_be_of_any_sort(dtype: torch.dtype) -> None:
+    found = targets_of((X, torch.tensor([[1], [0], [1]], dtype=dtype)), 3)
     assert found is not None
     assert found.tolist() == [1, 0, 1]
+    assert found.dtype == (torch.float32 if dtype.is_floating_point else torch.int64)
+
+
+def test_rows_with_several_labels_are_of_a_class_for_each_number_of_them() -> None:
+    found = targets_of((X, torch.tensor([[1, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]).float()), 3)
+    assert found is not None
+    assert found.tolist() == [6, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "batch", [(X, torch.tensor([0.5, 1.0, -3.0])), {"x": X, "y": torch.tensor([[0.5], [1], [-3]])}]
+)
+def test_numbers_are_found(batch: Any) -> None:
+    found = targets_of(batch, 3)
+    assert found is not None
+    assert found.dtype == torch.float32
+    assert found.tolist() == [0.5, 1.0, -3.0]
+
+
+def test_classes_go_before_numbers() -> None:
+    found = targets_of((X, torch.tensor([0.5, 1.0, 0.0]), Y), 3)
+    assert found is not None
+    assert found.tolist() == [2, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -69,9 +93,7 @@ def test_two_groups_may_be_of_any_sort(dtype: torch.dtype) -> None:
     [
         Y,
         (Y,),
-        (X, torch.tensor([0.5, 1.0, 0.0])),
-        (X, torch.ones(3, 5, dtype=torch.int64)),
-        (X, torch.tensor([[1, 0, 0], [0, 1, 0], [0, 1, 1]])),
+        (X, torch.ones(3, 5, dtype=torch.int64) * 2),
         (X, torch.tensor([[0.9, 0.1], [0.0, 1.0], [1.0, 0.0]])),
         (X, torch.ones(3, 1, 2, dtype=torch.int64)),
         (X, torch.tensor(3)),
@@ -84,19 +106,20 @@ def test_two_groups_may_be_of_any_sort(dtype: torch.dtype) -> None:
         None,
     ],
 )
-def test_what_is_no_label_for_each_row_is_not_taken_for_one(batch: Any) -> None:
-    assert labels_of(batch, 3) is None
+def test_what_is_no_target_for_each_row_is_not_taken_for_one(batch: Any) -> None:
+    assert targets_of(batch, 3) is None
 
 
-def test_labels_are_a_copy() -> None:
-    found = labels_of((X, Y), 3)
+def test_targets_are_a_copy() -> None:
+    found = targets_of((X, Y), 3)
     assert found is not None
     assert found.data_ptr() != Y.data_ptr()
 
 
 def test_what_the_loop_says_goes_first() -> None:
     assert told(torch.tensor([1, 1, 0]), Y, 3).tolist() == [1, 1, 0]
-    assert told(torch.rand(3), Y, 3).tolist() == [2, 0, 2]
+    assert told(torch.tensor([0.5, 1.5, 2.5]), Y, 3).tolist() == [0.5, 1.5, 2.5]
+    assert told(torch.rand(3, 7), Y, 3).tolist() == [2, 0, 2]
     assert told(None, None, 3).tolist() == [-1, -1, -1]
 
 
@@ -104,14 +127,14 @@ def test_what_the_loop_says_goes_first() -> None:
 
 
 def test_counts_by_hand() -> None:
-    counts = ByLabel()
+    counts = ByTarget()
     assert counts.explained(otherwise=0.7) == 0.7
     counts.see(None, torch.tensor([True]))
     counts.see(torch.tensor([7, 7, 7, 3, -1]), torch.tensor([True, True, True, False, True]))
     counts.see(torch.tensor([3, 9, 7, 3, 7, 3, 3]), torch.tensor([True, False, True, False, False, False, False]))
     state = counts.state_dict()
     assert state["counts"].tolist() == [[0, 0, 0, 5, 0, 0, 0, 5, 0, 1], [0, 0, 0, 1, 0, 0, 0, 4, 0, 0]]
-    again = ByLabel()
+    again = ByTarget()
     again.load_state_dict(state)
     # within 0.8 + 0.8 + 0 over 11 - 3, total 5 * 6 / 11 over 10
     assert again.explained(otherwise=0.7) == pytest.approx(1 - 0.2 / (30 / 110))
@@ -119,8 +142,25 @@ def test_counts_by_hand() -> None:
     assert again.explained(otherwise=0.7) == 0.7
 
 
+def test_numbers_are_summed_by_hand() -> None:
+    """Targets far from 0: only what is above 1e9 matters. 1, 2 and 6 of 1, 2, 3, 4, 5, 6 are of the upper group."""
+    counts = ByTarget()
+    counts.see(torch.tensor([1e9, 2.0, torch.nan, 5]).double(), torch.tensor([True, False, True, True]))
+    counts.clear()
+    numbers = torch.tensor([1, 2, 3, torch.nan, 4, 5, 6]).double() + 1e9
+    upper = torch.tensor([True, True, False, True, False, False, True])
+    counts.see(numbers[:4], upper[:4])
+    again = ByTarget()
+    again.load_state_dict(counts.state_dict())
+    again.see(numbers[4:], upper[4:])
+    known = numbers.isfinite()
+    expected = np.corrcoef((numbers - 1e9)[known], upper[known])[0, 1] ** 2
+    assert 0 < expected < 1
+    assert again.explained(otherwise=0.7) == pytest.approx(expected)
+
+
 def test_numbers_of_instances_are_no_classes() -> None:
-    counts = ByLabel()
+    counts = ByTarget()
     counts.see(torch.arange(100), torch.arange(100) < 30)
     assert counts.explained(otherwise=0.7) == 0
     counts.clear()
@@ -139,7 +179,7 @@ class Watching(SingleMethod):
         self.told: list[tuple[Tensor, Tensor | None]] = []
 
     def observe(self, before: Signals, losses: Tensor) -> None:
-        self.told.append((losses, before.labels))
+        self.told.append((losses, before.targets))
 
 
 def watched(batches: Callable[[Tensor, Tensor], Any], workers: int = 0, says: bool = False) -> dict[int, set[int]]:
