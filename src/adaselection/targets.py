@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -27,20 +27,18 @@ def targets_of(batch: Batch, rows: int) -> Shaped[Tensor, " b"] | None:
     if isinstance(batch, Tensor):
         return None
     parts = batch[1:] if isinstance(batch, (tuple, list)) else (batch,)
-    found = _first(classes, parts, rows)
-    return _first(numbers, parts, rows) if found is None else found
+    tensors = [tensor for part in parts for tensor in _within(part)]
+    for fitting in (classes, numbers):
+        for tensor in tensors:
+            if (found := fitting(tensor, rows)) is not None:
+                return found
+    return None
 
 
-def _first(fitting: Callable[[Tensor, int], Tensor | None], parts: Any, rows: int) -> Tensor | None:
-    found = (fitting(tensor, rows) for part in parts for tensor in _within(part))
-    return next((values for values in found if values is not None), None)
-
-
-def _within(part: Any) -> Iterator[Tensor]:
+def _within(part: Any) -> list[Tensor]:
     """Tensors in a part that is not the inputs."""
     if isinstance(part, Tensor):
-        yield part
-        return
+        return [part]
     inner: list[Any] = []
     if isinstance(part, Mapping):
         inner = [part[name] for name in _NAMES if name in part]
@@ -48,8 +46,7 @@ def _within(part: Any) -> Iterator[Tensor]:
         inner = [getattr(part, name) for name in _NAMES if hasattr(part, name)]
     elif isinstance(part, (tuple, list)) and part and isinstance(part[0], Tensor):
         inner = list(part)
-    for value in inner:
-        yield from _within(value)
+    return [tensor for value in inner for tensor in _within(value)]
 
 
 def classes(values: Tensor, rows: int) -> Shaped[Tensor, " b"] | None:
@@ -59,6 +56,8 @@ def classes(values: Tensor, rows: int) -> Shaped[Tensor, " b"] | None:
     """
     if values.dim() not in (1, 2) or values.shape[0] != rows or values.is_complex():
         return None
+    if values.dtype == torch.int64 and values.dim() == 1:
+        return values.clone()
     if values.dim() == 1 or values.shape[1] == 1:
         return None if values.is_floating_point() else values.reshape(rows).to(torch.int64, copy=True)
     if values.device.type != "cpu" or not bool(((values == 0) | (values == 1)).all()):
