@@ -65,7 +65,7 @@ class Recorder:
         """Note that a batch goes to the training loop, with the targets that it says."""
         if self._over:
             self.waiting.most = 0
-        targets = targets_of(batch, len(drawn.ids)) if self._compares else None
+        targets = targets_of(batch, drawn.ids) if self._compares else None
         self.waiting.append(drawn if targets is None else Drawn(drawn.ids, drawn.weights, drawn.selected, targets))
         self.meter.handed_out(len(drawn.ids))
         self._over = False

@@ -18,11 +18,12 @@ _NAMES = ("labels", "label", "targets", "target", "y")
 _MOST = 2**16  # classes that are counted; larger numbers are those of something else
 
 
-def targets_of(batch: Batch, rows: int) -> Shaped[Tensor, " b"] | None:
+def targets_of(batch: Batch, ids: list[int]) -> Shaped[Tensor, " b"] | None:
     """The `classes` of the rows, or else their `numbers`, shape ``[b]``, a copy; None where the batch does not say.
 
     They are the part ``labels``, ``label``, ``targets``, ``target`` or ``y`` of a mapping or dataclass, or the first
-    part but the inputs of a tuple or list that fits; parts of such a part are looked at too.
+    part but the inputs of a tuple or list that fits; parts of such a part are looked at too. The numbers of the
+    instances, ``ids``, are no targets.
     """
     if isinstance(batch, Tensor):
         return None
@@ -30,7 +31,8 @@ def targets_of(batch: Batch, rows: int) -> Shaped[Tensor, " b"] | None:
     tensors = [tensor for part in parts for tensor in _within(part)]
     for fitting in (classes, numbers):
         for tensor in tensors:
-            if (found := fitting(tensor, rows)) is not None:
+            found = fitting(tensor, len(ids))
+            if found is not None and (len(tensors) == 1 or found.tolist() != ids):
                 return found
     return None
 

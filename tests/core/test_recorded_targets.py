@@ -15,6 +15,7 @@ from adaselection import RecordedLoader, Signals, SingleMethod
 from adaselection.targets import ByTarget, targets_of, told
 
 ROWS, BATCH = 24, 4
+IDS = [7, 0, 3]
 X, Y = torch.arange(3.0).reshape(3, 1), torch.tensor([2, 0, 2])
 Pair = namedtuple("Pair", "image kind")
 
@@ -34,6 +35,7 @@ class Record:
         (X, Y),
         [X, Y],
         (X, Y, torch.arange(3)),
+        (X, torch.tensor(IDS), Y),
         (torch.arange(3), Y),
         (X, torch.rand(3), Y),
         (X, Y.to(torch.uint8)),
@@ -52,7 +54,7 @@ class Record:
     ],
 )
 def test_labels_are_found(batch: Any) -> None:
-    found = targets_of(batch, 3)
+    found = targets_of(batch, IDS)
     assert found is not None
     assert found.dtype == torch.int64
     assert found.tolist() == [2, 0, 2]
@@ -60,14 +62,14 @@ def test_labels_are_found(batch: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.float32, torch.float64, torch.bfloat16])
 def test_two_classes_may_be_of_any_sort(dtype: torch.dtype) -> None:
-    found = targets_of((X, torch.tensor([[1], [0], [1]], dtype=dtype)), 3)
+    found = targets_of((X, torch.tensor([[1], [0], [1]], dtype=dtype)), IDS)
     assert found is not None
     assert found.tolist() == [1, 0, 1]
     assert found.dtype == (torch.float32 if dtype.is_floating_point else torch.int64)
 
 
 def test_rows_with_several_labels_are_of_a_class_for_each_number_of_them() -> None:
-    found = targets_of((X, torch.tensor([[1, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]).float()), 3)
+    found = targets_of((X, torch.tensor([[1, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]).float()), IDS)
     assert found is not None
     assert found.tolist() == [6, 2, 4]
 
@@ -76,14 +78,14 @@ def test_rows_with_several_labels_are_of_a_class_for_each_number_of_them() -> No
     "batch", [(X, torch.tensor([0.5, 1.0, -3.0])), {"x": X, "y": torch.tensor([[0.5], [1], [-3]])}]
 )
 def test_numbers_are_found(batch: Any) -> None:
-    found = targets_of(batch, 3)
+    found = targets_of(batch, IDS)
     assert found is not None
     assert found.dtype == torch.float32
     assert found.tolist() == [0.5, 1.0, -3.0]
 
 
 def test_classes_go_before_numbers() -> None:
-    found = targets_of((X, torch.tensor([0.5, 1.0, 0.0]), Y), 3)
+    found = targets_of((X, torch.tensor([0.5, 1.0, 0.0]), Y), IDS)
     assert found is not None
     assert found.tolist() == [2, 0, 2]
 
@@ -107,11 +109,11 @@ def test_classes_go_before_numbers() -> None:
     ],
 )
 def test_what_is_no_target_for_each_row_is_not_taken_for_one(batch: Any) -> None:
-    assert targets_of(batch, 3) is None
+    assert targets_of(batch, IDS) is None
 
 
 def test_targets_are_a_copy() -> None:
-    found = targets_of((X, Y), 3)
+    found = targets_of((X, Y), IDS)
     assert found is not None
     assert found.data_ptr() != Y.data_ptr()
 
