@@ -23,7 +23,7 @@ class Drawn:
         ids: of the instances, as the sampler gave them.
         weights: of their losses, shape ``[b]``; None for equal ones.
         selected: whether a selection chose them; False in a whole walk.
-        targets: of the instances, shape ``[b]``, once they are loaded; None if the batch does not say.
+        targets: of the instances, shape ``[b, p]``, once they are loaded.
     """
 
     ids: list[int]

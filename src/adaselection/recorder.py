@@ -18,7 +18,7 @@ from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossE
 from adaselection.inflight import InFlight, count, forgotten
 from adaselection.meter import Meter
 from adaselection.stores import Given, bound_norms, checked_ids, store_for
-from adaselection.targets import targets_of, told
+from adaselection.targets import added, targets_of, told
 from adaselection.tree import Batch
 from adaselection.types import Signals
 
@@ -65,8 +65,7 @@ class Recorder:
         """Note that a batch goes to the training loop, with the targets that it says."""
         if self._over:
             self.waiting.most = 0
-        targets = targets_of(batch, drawn.ids) if self._compares else None
-        self.waiting.append(drawn if targets is None else Drawn(drawn.ids, drawn.weights, drawn.selected, targets))
+        self.waiting.append(replace(drawn, targets=targets_of(batch, drawn.ids)) if self._compares else drawn)
         self.meter.handed_out(len(drawn.ids))
         self._over = False
         if len(self.waiting) > _FORGOTTEN:
@@ -99,7 +98,8 @@ class Recorder:
             norms = bound_norms(len(drawn.ids), **more)
             self._columns.setdefault("grad_norms", []).append(norms)
         if self._compares:
-            self._columns.setdefault("targets", []).append(told(more.get("targets"), drawn.targets, len(drawn.ids)))
+            targets = told(more.get("targets"), drawn.targets)
+            self._columns["targets"] = added(self._columns.get("targets", []), targets)
         self.waiting.popleft()
         self._numbers.extend(array("q", drawn.ids))  # far faster than one by one
         if self._runs and self._runs[-1][0] == self.now:

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from adaselection import functional as F  # noqa: N812
 from adaselection import kinds
-from adaselection._shapes import Bool, Shaped
+from adaselection._shapes import Bool, Float
 from adaselection.tree import Batch
 
 _NAMES = ("labels", "label", "targets", "target", "y")
-_MOST = 2**16  # classes that are counted; larger numbers are those of something else
+_DEEP, _PARTS = 4, 3  # how deep in a batch, and how many of its parts, are looked at
+_ROWS = 8192  # of a window that are looked at
+_EACH = 8  # rows for each whole number, on average, above which these are classes
 
 
-def targets_of(batch: Batch, ids: list[int]) -> Shaped[Tensor, " b"] | None:
-    """The `classes` of the rows, or else their `numbers`, shape ``[b]``, a copy; None where the batch does not say.
+def targets_of(batch: Batch, ids: list[int]) -> Float[Tensor, "b p"]:
+    """What the batch says of each row: a copy, float64, NaN where it says nothing. Never raises, whatever the batch is.
 
-    They are the part ``labels``, ``label``, ``targets``, ``target`` or ``y`` of a mapping or dataclass, or the first
-    part but the inputs of a tuple or list that fits; parts of such a part are looked at too. The numbers of the
-    instances, ``ids``, are no targets.
+    Looked at are the parts ``labels``, ``label``, ``targets``, ``target`` or ``y`` of a mapping or dataclass, and all
+    parts but the first of a tuple or list, and their parts: one number per row, ``[b]`` or ``[b, 1]``, or one-hot. One
+    column for each, of three at most; the numbers of the instances, ``ids``, are no targets.
     """
-    if isinstance(batch, Tensor):
-        return None
-    parts = batch[1:] if isinstance(batch, (tuple, list)) else (batch,)
-    tensors = [tensor for part in parts for tensor in _within(part)]
-    for fitting in (classes, numbers):
-        for tensor in tensors:
-            found = fitting(tensor, len(ids))
-            if found is not None and (len(tensors) == 1 or found.tolist() != ids):
-                return found
-    return None
+    try:
+        parts = batch[1:] if isinstance(batch, (tuple, list)) else () if isinstance(batch, Tensor) else (batch,)
+        tensors = [tensor for part in parts for tensor in _within(part, _DEEP)]
+        found = [values for tensor in tensors if (values := _column(tensor, len(ids))) is not None]
+        if len(found) > 1:
+            found = [values for values in found if values.tolist() != ids][:_PARTS]
+        return torch.stack(found, 1) if found else _nothing(len(ids))
+    except Exception:  # the batch is the user's, and anything
+        return _nothing(len(ids))
 
 
-def _within(part: Any) -> list[Tensor]:
+def told(said: Any, found: Float[Tensor, "b p"] | None) -> Float[Tensor, "b q"]:
+    """What a training loop says that the rows are, as a tensor, array or list, else what was found in the batch."""
+    found = _nothing(0) if found is None else found
+    try:
+        own = None if said is None else _column(torch.as_tensor(said), len(found))
+    except Exception:  # methods that read gradients take targets of any form
+        own = None
+    return found if own is None else own.unsqueeze(1)
+
+
+def _within(part: Any, deep: int) -> list[Tensor]:
     """Tensors in a part that is not the inputs."""
     if isinstance(part, Tensor):
         return [part]
@@ -48,90 +61,79 @@ def _within(part: Any) -> list[Tensor]:
         inner = [getattr(part, name) for name in _NAMES if hasattr(part, name)]
     elif isinstance(part, (tuple, list)) and part and isinstance(part[0], Tensor):
         inner = list(part)
-    return [tensor for value in inner for tensor in _within(value)]
+    return [tensor for value in inner if deep for tensor in _within(value, deep - 1)]
 
 
-def classes(values: Tensor, rows: int) -> Shaped[Tensor, " b"] | None:
-    """The class of each row, int64: whole numbers ``[b]`` or ``[b, 1]``, or the place of the one 1 among 0s ``[b, c]``.
-
-    Rows with several labels, or none, are of a class for each number of them.
-    """
-    if values.dim() not in (1, 2) or values.shape[0] != rows or values.is_complex():
+def _column(values: Tensor, rows: int) -> Float[Tensor, " b"] | None:
+    """One number for each row, or the place of the 1 of each where they are one-hot; None if it is neither."""
+    if type(values) not in (Tensor, Parameter) or values.layout is not torch.strided or values.is_quantized:
         return None
-    if values.dtype == torch.int64 and values.dim() == 1:
-        return values.clone()
+    if values.dim() not in (1, 2) or values.shape[0] != rows or values.is_complex() or values.is_meta:
+        return None
     if values.dim() == 1 or values.shape[1] == 1:
-        return None if values.is_floating_point() else values.reshape(rows).to(torch.int64, copy=True)
-    if values.device.type != "cpu" or not bool(((values == 0) | (values == 1)).all()):
+        return values.detach().reshape(rows).to(torch.float64, copy=True)
+    if values.device.type != "cpu" or not rows:
         return None  # to look at what is on another device would wait for it
-    ones = values.detach().sum(1).long()
-    return torch.where(ones == 1, values.detach().int().argmax(1), values.shape[1] + ones)
+    one_hot = bool(((values == 0) | (values == 1)).all()) and bool((values.sum(1) == 1).all())
+    return values.detach().int().argmax(1).double() if one_hot else None
 
 
-def numbers(values: Tensor, rows: int) -> Shaped[Tensor, " b"] | None:
-    """The number of each row, float32: ``[b]`` or ``[b, 1]``."""
-    if values.shape not in ((rows,), (rows, 1)) or not values.is_floating_point():
-        return None
-    return values.detach().reshape(rows).to(torch.float32, copy=True)
+def _nothing(rows: int) -> Tensor:
+    return torch.empty(rows, 0, dtype=torch.float64)
 
 
-def told(said: Any, found: Shaped[Tensor, " b"] | None, rows: int) -> Shaped[Tensor, " b"]:
-    """The targets that a training loop says, else those that were found in the batch, else -1."""
-    if isinstance(said, Tensor):
-        own = classes(said, rows)
-        found = found if own is None and (own := numbers(said, rows)) is None else own
-    return torch.full((rows,), -1) if found is None else found
+def widened(columns: Float[Tensor, "b p"], width: int) -> Float[Tensor, "b q"]:
+    """So many columns: NaN in those that are not there."""
+    missing = width - columns.shape[1]
+    return torch.nn.functional.pad(columns, (0, missing), value=math.nan) if missing > 0 else columns
+
+
+def added(parts: list[Tensor], new: Float[Tensor, "b p"]) -> list[Tensor]:
+    """Parts with one more, all of one width."""
+    if parts and parts[0].shape[1] == new.shape[1]:
+        parts.append(new)
+        return parts
+    width = max(part.shape[1] for part in (new, *parts[:1]))
+    return [widened(part, width) for part in (*parts, new)]
 
 
 class ByTarget:
-    """Counts of the instances that training saw and of those of the upper group of losses, by what they are."""
+    """What some of the instances are that training saw in a window, and which are of the upper group of losses."""
 
     def __init__(self) -> None:
-        self._counts = torch.zeros(2, 0, dtype=torch.int64)  # of each class
-        self._sums = torch.zeros(5, dtype=torch.float64)  # see `F.explained_by_numbers`
-        self._origin = 0.0  # of the numbers, so that nothing is lost where they are far from 0
-
-    def see(self, targets: Shaped[Tensor, " k"] | None, upper: Bool[Tensor, " k"]) -> None:
-        """Count instances, and whether each is of the upper group.
-
-        Classes below 0 and from 65,536 on, and numbers that are not finite, do not count.
-        """
-        if targets is None or not len(targets):
-            return
-        if targets.is_floating_point():
-            self._add(targets.double().cpu(), upper.cpu())
-            return
-        places = targets.clamp(-1, _MOST).add_(1).cpu()  # those that do not count at both ends
-        size = 1 + self._counts.shape[1]
-        rows = places.bincount(minlength=size)
-        above = places[upper.cpu()].bincount(minlength=len(rows))
-        counts = torch.stack((rows, above))[:, 1 : _MOST + 1]
-        counts[:, : size - 1] += self._counts
-        self._counts = counts
-
-    def _add(self, values: Tensor, upper: Tensor) -> None:
-        known = values.isfinite()
-        values, upper = values[known], upper[known].double()
-        if not self._sums[0] and len(values):
-            self._origin = float(values[0])
-        values -= self._origin
-        ones = torch.ones_like(values)
-        self._sums += torch.stack((ones, upper, values, values.square(), upper * values)).sum(1)
-
-    def explained(self, otherwise: float) -> float:
-        """The share of the variance of being of the upper group that targets explain; ``otherwise`` without any."""
-        if self._sums[0]:
-            return F.explained_by_numbers(*self._sums.tolist())
-        return F.explained(*self._counts.double()) if self._counts.shape[1] else otherwise
+        self.clear()
 
     def clear(self) -> None:
-        """Count anew."""
-        self._counts = self._counts[:, :0]
-        self._sums.zero_()
+        """Begin anew."""
+        self._values, self._upper = _nothing(0), torch.empty(0, dtype=torch.bool)
+
+    def see(self, targets: Float[Tensor, "k p"] | None, upper: Bool[Tensor, " k"]) -> None:
+        """Take instances, and whether each is of the upper group."""
+        room = _ROWS - len(self._values)
+        if targets is None or not targets.shape[1] or room <= 0:
+            return
+        self._values = torch.cat(added([self._values], targets[:room].cpu()))
+        self._upper = torch.cat((self._upper, upper[:room].cpu()))
+
+    def explained(self, otherwise: float) -> float:
+        """How far any of the columns explains which are of the upper group; ``otherwise`` where none is known.
+
+        Of whole numbers with enough rows each, as classes are, `functional.explained`; else `functional.one_sided`.
+        """
+        found = [self._explained(column) for column in self._values.T if bool(column.isfinite().any())]
+        return max(found) if found else otherwise
+
+    def _explained(self, values: Float[Tensor, " k"]) -> float:
+        known = values.isfinite()
+        distinct, places = values[known].unique(return_inverse=True)
+        counts = places.bincount(), places[self._upper[known]].bincount(minlength=len(distinct))
+        rows, upper = (count.double() for count in counts)
+        classes = len(distinct) * _EACH <= len(places) and bool((distinct == distinct.round()).all())
+        return F.explained(rows, upper) if classes else F.one_sided(rows, upper)
 
     def state_dict(self) -> dict[str, Any]:
-        """The counts."""
-        return {"counts": self._counts.clone(), "sums": self._sums.clone(), "origin": self._origin}
+        """What was taken."""
+        return {"values": self._values.clone(), "upper": self._upper.clone()}
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Refuse what is no `state_dict`.
@@ -140,11 +142,9 @@ class ByTarget:
             StateError: it is not.
         """
         kinds.check(self.state_dict(), state, "evidence")
-        for name, size in (("counts", 2), ("sums", 5)):
-            if state[name].shape[0] != size:
-                raise kinds.damaged("evidence", name, state[name])
+        if len(state["values"]) != len(state["upper"]):
+            raise kinds.damaged("evidence", "upper", state["upper"])
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`, which `check` has seen."""
-        self._counts, self._sums = state["counts"].clone(), state["sums"].clone()
-        self._origin = float(state["origin"])
+        self._values, self._upper = state["values"].clone(), state["upper"].clone()

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from adaselection._shapes import Bool, Float, Int, Shaped
+from adaselection._shapes import Bool, Float, Int
 
 LossKind = Literal["cross_entropy", "squared_error", "other"]
 
@@ -38,8 +38,8 @@ class Signals:
         ages: passes since the instance was trained on last, shape ``[b]``, at least 0.
         visits: how often the instance was trained on, shape ``[b]``, int64.
         irreducible: loss of each instance under a model trained on other data, shape ``[b]``; for ``rho_loss``.
-        targets: class of each instance, int64, negative if not known, or its number, shape ``[b]``, where batches say
-            it. Filled in for `Policy.observe`.
+        targets: what the batches say that each instance is, classes or numbers, one column for each part that may say
+            it, NaN where it is not known, shape ``[b, p]``, float64. Filled in for `Policy.observe`.
         columns: further columns of the record, by name, shape ``[b]`` each.
     """
 
@@ -53,7 +53,7 @@ class Signals:
     ages: Float[Tensor, " b"] | None = None
     visits: Int[Tensor, " b"] | None = None
     irreducible: Float[Tensor, " b"] | None = None
-    targets: Shaped[Tensor, " b"] | None = None
+    targets: Float[Tensor, "b p"] | None = None
     columns: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod

@@ -41,8 +41,8 @@ class Thresholds:
         slowly: as ``learnt``, below which ``uncertain`` opens.
         many: least share of the upper group for ``uncertain``, to open and to stay. Rare classes, too, are worse than
             they were while the common ones are learnt.
-        explained: share of the variance of being in the upper group that the targets explain, from which on it is rare
-            classes or numbers that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
+        explained: how far targets explain which are in the upper group, from which on it is rare classes or numbers
+            that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
     """
 
     apart: float = F.UNIMODAL
@@ -79,7 +79,7 @@ class Evidence(NamedTuple):
         learnt: part of the upper group's loss that goes away in a walk through training on others; NaN if unknown.
         error: standard error of that.
         negative: share of the losses that are below 0.
-        explained: share of the variance of being in the upper group that targets explain; 0 where they are not known.
+        explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
     """
 
     apart: float

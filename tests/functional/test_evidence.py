@@ -136,14 +136,16 @@ def test_explained_by_hand() -> None:
     )
 
 
-@given(rows=st.lists(st.tuples(st.integers(-9, 9), st.booleans()), max_size=30))
-def test_explained_by_numbers_is_a_squared_correlation(rows: list[tuple[int, bool]]) -> None:
-    numbers, upper = [number for number, _ in rows], [flag for _, flag in rows]
-    shared = sum(number for number, flag in rows if flag)
-    found = F.explained_by_numbers(len(rows), sum(upper), sum(numbers), sum(n * n for n in numbers), shared)
-    varied = len(set(numbers)) > 1 and len(set(upper)) > 1
-    expected = np.corrcoef(numbers, upper)[0, 1] ** 2 if varied else 0.0
-    assert found == pytest.approx(expected, abs=PRECISE)
+@given(rows=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30))
+def test_one_sided_is_the_share_of_ordered_pairs(rows: list[tuple[int, bool]]) -> None:
+    numbers, upper = (
+        np.array([number for number, _ in rows], dtype=int),
+        np.array([flag for _, flag in rows], dtype=bool),
+    )
+    pairs = [(a > b) + (a == b) / 2 for a in numbers[upper] for b in numbers[~upper]]
+    expected = (2 * sum(pairs) / len(pairs) - 1) ** 2 if pairs else 0.0
+    counts = np.bincount(numbers).astype(float), np.bincount(numbers, weights=upper).astype(float)
+    assert F.one_sided(tensor(counts[0]), tensor(counts[1])) == pytest.approx(expected, abs=PRECISE)
 
 
 @pytest.mark.parametrize("classes", [2, 10, 500])

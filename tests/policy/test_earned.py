@@ -69,7 +69,7 @@ class Stream:
 
     def batch(self, ids: np.ndarray) -> None:
         losses = self.losses(self.trained / SIZE, ids, self.visits[ids])
-        targets = None if self.targets is None else torch.from_numpy(self.targets[ids])
+        targets = None if self.targets is None else torch.from_numpy(self.targets[ids]).double().unsqueeze(1)
         self.policy.observe(replace(self.read(ids), targets=targets), torch.from_numpy(losses).float())
         fresh = self.visits[ids] == 0
         self.average[ids] = np.where(fresh, losses, (self.average[ids] + losses) / 2)
@@ -316,6 +316,7 @@ def test_labels_that_become_wrong_while_others_are_known_are_not_doubted() -> No
 
 RANDOM = np.random.default_rng(3).integers(0, 10, SIZE)
 NUMBERS = np.arange(SIZE)
+MIXED = np.random.default_rng(5).permutation(SIZE)
 
 
 @pytest.mark.parametrize("losses", [wrong(0.2), wrong(0.4), contradicted(0.4)], ids=["fifth", "many", "contradicted"])
@@ -327,7 +328,7 @@ def test_rare_classes_that_are_not_learnt_are_not_left_out(losses: Losses) -> No
     assert set(Stream(losses, targets=np.where(RANDOM == 0, rare, RANDOM % 2)).run(12).members) != {"uniform"}
 
 
-@pytest.mark.parametrize("labels", [RANDOM, NUMBERS, np.full(SIZE, -1), np.zeros(SIZE, dtype=int)])
+@pytest.mark.parametrize("labels", [RANDOM, MIXED, np.full(SIZE, np.nan), np.zeros(SIZE, dtype=int)])
 @pytest.mark.parametrize("losses", [wrong(0.3), contradicted(0.4)], ids=["apart", "contradicted"])
 def test_labels_that_say_nothing_change_nothing(losses: Losses, labels: np.ndarray) -> None:
     """Those of any class; numbers of the instances; none; and only one."""

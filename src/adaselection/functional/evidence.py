@@ -158,24 +158,26 @@ def explained(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"])
     return 1 - left
 
 
-def explained_by_numbers(rows: float, upper: float, total: float, squares: float, shared: float) -> float:
-    """Share of the variance of being in the upper group that a number of each instance explains, as on a line.
+def one_sided(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"]) -> float:
+    """How far the upper group is at one end of a number that each instance has: 1 if all of it is beyond all others.
 
-    It is near 0 for outliers to both sides, whose loss does not shift a mean: high losses are of low and high numbers.
-    Where all are of high ones they may be what is rare, and without them a model predicts too little.
+    It is near 0 for outliers to both sides, whose loss does not shift a mean. Where all are at one end they may be what
+    is rare, and without them a model predicts too little or too much. Only the order counts, so heavy tails are fine.
 
     Args:
-        rows: how many instances there are.
-        upper: how many of these are in the upper group.
-        total: sum of the numbers.
-        squares: sum of their squares.
-        shared: sum of the numbers of those in the upper group.
+        rows: how many instances have each number, from the smallest number to the largest, shape ``[c]``.
+        upper: how many of these are in the upper group, shape ``[c]``.
 
     Returns:
-        The squared correlation, in ``[0, 1]``; 0 where nothing varies.
+        ``(2 A - 1)^2`` with A the chance that one of the upper group has a larger number than another instance has; 0
+        where one of the groups is empty.
+
+    Source: A is the statistic of Mann and Whitney 1947, scaled.
     """
-    varied = (rows * squares - total * total) * (rows * upper - upper * upper)
-    return min(1.0, (rows * shared - upper * total) ** 2 / varied) if varied > 0 else 0.0
+    others = rows.double() - upper.double()
+    below = others.cumsum(0) - others / 2  # equal numbers count half
+    pairs = float(upper.sum()) * float(others.sum())
+    return (2 * float(upper.double() @ below) / pairs - 1) ** 2 if pairs else 0.0
 
 
 def persistence(sums: Movement) -> float:
