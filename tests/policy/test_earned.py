@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaselection import AdaSelection, Signals, SingleMethod, earned, verdicts
+from adaselection import AdaSelection, Signals, SingleMethod, earned, targets, verdicts
 from adaselection import functional as F  # noqa: N812
 from adaselection.errors import StateError
 from adaselection.functional.evidence import two_groups
@@ -69,8 +69,8 @@ class Stream:
 
     def batch(self, ids: np.ndarray) -> None:
         losses = self.losses(self.trained / SIZE, ids, self.visits[ids])
-        targets = None if self.targets is None else torch.from_numpy(self.targets[ids]).double().unsqueeze(1)
-        self.policy.observe(replace(self.read(ids), targets=targets), torch.from_numpy(losses).float())
+        known = None if self.targets is None else torch.from_numpy(self.targets[ids]).double().unsqueeze(1)
+        self.policy.observe(replace(self.read(ids), targets=known), torch.from_numpy(losses).float())
         fresh = self.visits[ids] == 0
         self.average[ids] = np.where(fresh, losses, (self.average[ids] + losses) / 2)
         self.last[ids], self.stamp[ids] = losses, int(self.trained / SIZE / RATE)
@@ -614,6 +614,11 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"With one standard error added it must be below {100 * default['slowly']:.0f} % here" in page
     assert f"less what is learnt, is below {100 * default['lost']:g} %" in page
     assert f"(epsilon squared) must be below {default['explained']:g}" in page
+    assert f"`(2A - 1)^2` must be below {default['explained']:g}" in page
+    assert f"the first {targets._ROWS:,} instances of each window" in page
+    assert (targets._EACH, targets._PARTS) == (8, 3)
+    assert "Whole numbers with eight rows each on average" in page
+    assert "three parts at most" in page
 
 
 def known_classes(shares: np.ndarray, wrong: float) -> float:
