@@ -137,20 +137,20 @@ class Recorder:
         numbers, stamps, losses = as_tensor(self._numbers), stamps_of(self._runs), joined(self._losses)
         columns = {name: joined(values) for name, values in self._columns.items()}
         self._numbers, self._runs, self._losses, self._columns = array("q"), [], [], {}
-        losses, targets = losses.to(self.records.device).float(), columns.pop("targets", None)
+        losses = losses.to(self.records.device).float()
         finite = losses.isfinite().cpu()
         if not bool(finite.all()):  # the store counts them, and no more
             self._bad = _refusal(numbers[~finite], losses.shape[0]) or self._bad
         if not self._compares:
             self.records.update(self._to_ids(numbers), losses, now=stamps, **columns)
             return
-        updates = self.policy.updates
-        if updates:
+        targets = columns.pop("targets").to(losses.device).double()
+        if updates := self.policy.updates:
             before = self.read(numbers, stamps)
             for info in updates:
                 columns |= info(before, losses)
         before = self.records.exchange(self._to_ids(numbers), losses, now=stamps, **columns)
-        self.policy.observe(replace(before, targets=None if targets is None else targets.to(losses.device)), losses)
+        self.policy.observe(replace(before, targets=targets), losses)
 
     def check(self) -> None:
         """Raise what was found wrong with losses that were put into the store.

@@ -13,7 +13,7 @@ from torch.nn import Parameter
 
 from adaselection import functional as F  # noqa: N812
 from adaselection import kinds
-from adaselection._shapes import Bool, Float
+from adaselection._shapes import Bool, Float, Shaped
 from adaselection.tree import Batch
 
 _NAMES = ("labels", "label", "targets", "target", "y")
@@ -22,8 +22,8 @@ _ROWS = 8192  # of a window that are looked at
 _EACH = 8  # rows for each whole number, on average, above which these are classes
 
 
-def targets_of(batch: Batch, ids: list[int]) -> Float[Tensor, "b p"]:
-    """What the batch says of each row: a copy, float64, NaN where it says nothing. Never raises, whatever the batch is.
+def targets_of(batch: Batch, ids: list[int]) -> Shaped[Tensor, "b p"]:
+    """What the batch says of each row, a copy. Never raises, whatever the batch is.
 
     Looked at are the parts ``labels``, ``label``, ``targets``, ``target`` or ``y`` of a mapping or dataclass, and all
     parts but the first of a tuple or list, and their parts: one number per row, ``[b]`` or ``[b, 1]``, or one-hot. One
@@ -33,14 +33,15 @@ def targets_of(batch: Batch, ids: list[int]) -> Float[Tensor, "b p"]:
         parts = batch[1:] if isinstance(batch, (tuple, list)) else () if isinstance(batch, Tensor) else (batch,)
         tensors = [tensor for part in parts for tensor in _within(part, _DEEP)]
         found = [values for tensor in tensors if (values := _column(tensor, len(ids))) is not None]
-        if len(found) > 1:
-            found = [values for values in found if values.tolist() != ids][:_PARTS]
-        return torch.stack(found, 1) if found else _nothing(len(ids))
+        if len(found) == 1:
+            return found[0].unsqueeze(1)
+        found = [values.double() for values in found if values.tolist() != ids]
+        return torch.stack(found[:_PARTS], 1) if found else _nothing(len(ids))
     except Exception:  # the batch is the user's, and anything
         return _nothing(len(ids))
 
 
-def told(said: Any, found: Float[Tensor, "b p"] | None) -> Float[Tensor, "b q"]:
+def told(said: Any, found: Shaped[Tensor, "b p"] | None) -> Shaped[Tensor, "b q"]:
     """What a training loop says that the rows are, as a tensor, array or list, else what was found in the batch."""
     found = _nothing(0) if found is None else found
     try:
@@ -64,31 +65,32 @@ def _within(part: Any, deep: int) -> list[Tensor]:
     return [tensor for value in inner if deep for tensor in _within(value, deep - 1)]
 
 
-def _column(values: Tensor, rows: int) -> Float[Tensor, " b"] | None:
+def _column(values: Tensor, rows: int) -> Shaped[Tensor, " b"] | None:
     """One number for each row, or the place of the 1 of each where they are one-hot; None if it is neither."""
-    if type(values) not in (Tensor, Parameter) or values.layout is not torch.strided or values.is_quantized:
+    if type(values) not in (Tensor, Parameter) or values.layout is not torch.strided or values.is_meta:
         return None
-    if values.dim() not in (1, 2) or values.shape[0] != rows or values.is_complex() or values.is_meta:
+    if values.dtype is torch.int64 and values.shape == (rows,):
+        return values.clone()  # as most labels are; what workers share would keep their files open
+    if values.dim() not in (1, 2) or values.shape[0] != rows or values.is_complex() or values.is_quantized:
         return None
     if values.dim() == 1 or values.shape[1] == 1:
-        return values.detach().reshape(rows).to(torch.float64, copy=True)
+        return values.detach().reshape(rows).clone()
     if values.device.type != "cpu" or not rows:
         return None  # to look at what is on another device would wait for it
     one_hot = bool(((values == 0) | (values == 1)).all()) and bool((values.sum(1) == 1).all())
-    return values.detach().int().argmax(1).double() if one_hot else None
+    return values.detach().int().argmax(1) if one_hot else None
 
 
 def _nothing(rows: int) -> Tensor:
     return torch.empty(rows, 0, dtype=torch.float64)
 
 
-def widened(columns: Float[Tensor, "b p"], width: int) -> Float[Tensor, "b q"]:
-    """So many columns: NaN in those that are not there."""
-    missing = width - columns.shape[1]
-    return torch.nn.functional.pad(columns, (0, missing), value=math.nan) if missing > 0 else columns
+def widened(columns: Shaped[Tensor, "b p"], width: int) -> Shaped[Tensor, "b q"]:
+    """So many columns, float64: NaN in those that are not there."""
+    return torch.nn.functional.pad(columns.double(), (0, width - columns.shape[1]), value=math.nan)
 
 
-def added(parts: list[Tensor], new: Float[Tensor, "b p"]) -> list[Tensor]:
+def added(parts: list[Tensor], new: Shaped[Tensor, "b p"]) -> list[Tensor]:
     """Parts with one more, all of one width."""
     if parts and parts[0].shape[1] == new.shape[1]:
         parts.append(new)
