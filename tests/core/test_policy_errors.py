@@ -134,10 +134,13 @@ ERRORS: dict[str, tuple[Policy, Any, type[Exception], str]] = {
 }
 
 
-def everything(policy: Policy) -> list[Any]:
-    state = policy.state_dict()
-    state |= state.pop("earned", {})
-    return [value.tolist() if isinstance(value, torch.Tensor) else value for value in state.values()]
+def everything(policy: Policy) -> Any:
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(entry) for name, entry in value.items()}
+        return value.tolist() if isinstance(value, torch.Tensor) else value
+
+    return plain(policy.state_dict())
 
 
 @pytest.mark.filterwarnings("ignore:a batch of")
