@@ -188,6 +188,10 @@ class Chooser:
             StateError: the state is of another version. The chooser is then as it was.
         """
         kinds.check(self.state_dict() | {"tally": asdict(Tally())}, state, "chooser")
+        tally = state["tally"]
+        kinds.entries(tally["verdicts"].values(), int, "chooser", "verdicts")
+        if sum(tally["verdicts"].values()) != (tally["windows"] if self.policy.verdict else 0):
+            raise kinds.damaged("chooser", "verdicts", tally["verdicts"])
         numbers, weights = state["left"].clone(), state["left_weights"].clone()
         if len(weights) not in (0, len(numbers)):
             raise kinds.damaged("chooser", "left_weights", weights)
