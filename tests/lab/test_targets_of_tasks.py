@@ -1,0 +1,25 @@
+"""That the default looks at targets changes nothing where wrong labels and outliers are what it leaves out."""
+
+from functools import partial
+
+import pytest
+
+from adaselection import earned, verdicts
+from adaselection.lab.spec import RunSpec
+from adaselection.lab.training import train_one
+
+CASES = {
+    "digits": {"budget": 0.3, "learning_rate": 0.05, "label_noise": 0.4},
+    "regression": {"budget": 0.5, "learning_rate": 0.001},
+}
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_runs_with_wrong_targets_are_the_same_without_it(task, monkeypatch):
+    spec = RunSpec(task=task, preset="cpu", method="recorded", rate=0.3, seed=0, **CASES[task])
+    looked = train_one(spec)
+    monkeypatch.setattr(earned, "Thresholds", partial(verdicts.Thresholds, explained=2.0))
+    blind = train_one(spec)
+    assert looked.policy_trace["verdicts"]["trusted"] > 3
+    assert looked.policy_trace["verdicts"] == blind.policy_trace["verdicts"]
+    assert looked.result == blind.result
