@@ -171,7 +171,7 @@ class RecordedReport:
         """The rate, and what of it is lost to whole steps where that is more than a tenth."""
         asked = self.rate * self.steps_per_walk
         lost = 0 < self.steps_per_pass < 0.9 * asked
-        return f"rate {self.rate:g}" + (f" of them would be {asked:.1f}" if lost else "")
+        return f"rate {self.rate:g}" + (f" would be {asked:.1f}" if lost else "")
 
     def _gate(self) -> str:
         if not self.windows:

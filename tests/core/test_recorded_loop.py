@@ -327,7 +327,7 @@ def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate(
 
 def test_the_report_says_what_is_lost_to_whole_steps() -> None:
     for rows, said in (
-        (52, "3 steps (rate 0.3 of them would be 3.9); a walk over all data 13"),
+        (52, "3 steps (rate 0.3 would be 3.9); a walk over all data 13"),
         (40, "3 steps (rate 0.3);"),
     ):
         loader = recorded(rows, 4, AdaSelection(rate=0.3), shuffle=True)
