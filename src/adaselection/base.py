@@ -11,6 +11,7 @@ from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.errors import ArgumentError, NonFiniteLossError, StateError
+from adaselection.gated import Gated
 from adaselection.step import PolicyState, Recipe, Reduce, step
 from adaselection.stepping import Stepping
 from adaselection.types import Selection, Signals
@@ -19,14 +20,13 @@ from adaselection.windows import refuse_fresh, window_step
 STATE_VERSION = 1
 
 
-class Policy(Stepping):
+class Policy(Gated, Stepping):
     """What all policies share: the state around the pure `step`. Not made by users; see `AdaSelection`."""
 
     def __init__(self, recipe: Recipe, seed: int, settings: dict[str, Any]) -> None:
         super().__init__(recipe, seed)
         self._settings = settings
         self._warned = False
-        self._on_records = False
 
     def __repr__(self) -> str:
         usual, always = self._usual(), ("method", "rate")
@@ -70,11 +70,6 @@ class Policy(Stepping):
     def own_count(self) -> bool:
         """Whether its one method sets its own count on the recorded plane, so that a pass has the length it wants."""
         return len(self._recipe.methods) == 1 and self._recipe.methods[0].own_count
-
-    @property
-    def verdict(self) -> str | None:
-        """What `opens` made of the last window, in a word or two; None where it judges no evidence. None, here."""
-        return None
 
     @property
     def columns(self) -> dict[str, torch.dtype]:
@@ -143,29 +138,6 @@ class Policy(Stepping):
         """Raise ArgumentError if the weighting judges by the record, and so cannot choose from fresh losses."""
         refuse_fresh(self._recipe)
 
-    def use_records(self) -> None:
-        """Say that the policy chooses from recorded losses from now on; `RecordedLoader` does."""
-        self._on_records = True
-
-    @property
-    def idle(self) -> bool:
-        """The stop indicator: whether no method is expected to lower a loss any more. Never, here."""
-        return False
-
-    @property
-    def gains(self) -> tuple[float | None, float | None]:
-        """What a gate expected of a chosen instance over one at random, and what was seen. None, here."""
-        return None, None
-
-    def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
-        """Whether to choose from a window of recorded instances at all, or to train on all of it. Always, here.
-
-        Args:
-            signals: of the window, shape ``[b]`` each.
-            reduce: mean over the processes of a training, for a tensor of any shape.
-        """
-        return True
-
     def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
         """Choose k of a window of recorded instances by the mixture of the methods' inclusion probabilities.
 
@@ -183,14 +155,6 @@ class Policy(Stepping):
         if not self._mixes_chances:
             return self.select(signals, reduce=reduce, count=k)
         return self._through(lambda noise: window_step(self._recipe, self._state, signals, noise, k, reduce), signals)
-
-    def observe(self, before: Signals, losses: Float[torch.Tensor, " b"]) -> None:
-        """Learn from losses that training has just seen; nothing, here.
-
-        Args:
-            before: what the record held of these instances until then, shape ``[b]`` each.
-            losses: their losses now.
-        """
 
     @property
     def _mixes_chances(self) -> bool:

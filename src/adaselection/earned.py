@@ -11,26 +11,26 @@ import torch
 from torch import Tensor
 
 from adaselection import functional as F  # noqa: N812
-from adaselection import kinds, verdicts
+from adaselection import kinds
 from adaselection._shapes import Float
 from adaselection.functional.evidence import Movement
+from adaselection.gated import Gate
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
 from adaselection.types import Signals
-from adaselection.verdicts import Evidence, Thresholds
+from adaselection.verdicts import MEMBERS, RARE, Evidence, Thresholds, ruling
 from adaselection.worth import Worth, how_often
 
-MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 _UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
-_LEVELS = ("lower", "mean", "upper")
+_LEVELS, _TENSORS = ("lower", "mean", "upper"), ("sums", "progress", "found")
 _TINY = sys.float_info.min
 _NUMBERS = ("open", "judged", "level", "lowest", "threshold", "share", *_LEVELS, "explained", "barred", "doubt", "idle")
 
 
-class Earned:
+class Earned(Gate):
     """Whole walks, until evidence speaks for leaving something out.
 
     Four members, of which one has all the weight; every window judges anew, so the weights follow a change.
@@ -77,13 +77,23 @@ class Earned:
 
     @property
     def verdict(self) -> str:
-        """The member that the last window got, or ``"rare targets"`` where targets alone spoke against the others."""
-        return "rare targets" if self._now["barred"] else MEMBERS[int(self._now["open"])]
+        """The `ruling` on the last window."""
+        return RARE if self._now["barred"] else MEMBERS[int(self._now["open"])]
 
     @property
     def idle(self) -> bool:
         """Whether recorded losses did not fall for some windows on end."""
         return self._now["idle"] >= _IDLE_WINDOWS
+
+    @property
+    def reads_targets(self) -> bool:
+        """Whether `observe` looks at targets now: of whole walks, once there is a record to compare them with."""
+        return self._now["judged"] == 1 and self._now["open"] == _UNIFORM
+
+    @property
+    def targets_found(self) -> bool | None:
+        """Whether any batch of these said what its rows are; None before one was looked at."""
+        return self._by_target.found
 
     @property
     def gains(self) -> tuple[float | None, float | None]:
@@ -103,8 +113,7 @@ class Earned:
         explained = self._by_target.explained(otherwise=now["explained"])
         gathered = (torch.tensor([explained], dtype=torch.float64), self._sums, self._found, self._progress)
         found = torch.cat((level, *(part.to(level.device) for part in gathered)))
-        if reduce is not None:
-            found = reduce(found)
+        found = found if reduce is None else reduce(found)
         threshold, apart, share, lower_mean, mean, square, negative, now["explained"], *rest = found.tolist()
         tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
         (chosen, draws, total, rows), (seen, before, after) = rest[-7:-3], rest[-3:]
@@ -115,7 +124,9 @@ class Earned:
         now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
         now["lower"], now["lowest"] = lower_mean, min(now["lowest"], mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        now["open"], now["barred"] = map(float, self._verdict(self._evidence(apart, tau, finds, sums, negative)))
+        evidence = self._evidence(apart, tau, finds, sums, negative)
+        word = ruling(evidence, self._need, now=MEMBERS[int(now["open"])])
+        now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
         if seen:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         count = max(1.0, float(sums.visits))
@@ -134,14 +145,6 @@ class Earned:
         learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
         moved = (float(sums.visits), F.persistence(sums), learnt, error)
         return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative, now["explained"])
-
-    def _verdict(self, seen: Evidence) -> tuple[int, bool]:
-        """Which member has the weight, and whether targets alone speak against another than ``uniform``."""
-        rules = {_TRUSTED: verdicts.wrong, _UNCERTAIN: verdicts.doubtful, _HARD: verdicts.learnable}
-        for member, rule in rules.items():
-            if rule(seen, self._need, now=self._now["open"] == member):
-                return member, False
-        return _UNIFORM, verdicts.rare(seen, self._need)
 
     def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
@@ -165,8 +168,7 @@ class Earned:
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
         """Gather evidence from losses that training has just seen."""
         known = losses.isfinite() if before.valid is None else before.valid & losses.isfinite()
-        seen = int(known.sum())
-        if not seen:
+        if not (seen := int(known.sum())):
             return
         if seen < known.shape[0]:
             before, losses = before.at(known), losses[known]
@@ -177,8 +179,7 @@ class Earned:
         threshold = torch.tensor(now["threshold"], dtype=torch.float64, device=losses.device)
         ages = torch.ones_like(new) if before.ages is None else before.ages.double()
         upper = _averages(before).double() > threshold
-        if now["open"] == _UNIFORM:
-            self._by_target.see(before.targets, upper)
+        self._by_target.see(before.targets if self.reads_targets else None, upper)
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
             again = how_often(upper, now["share"], self._need.audit)
@@ -191,8 +192,7 @@ class Earned:
 
     def _doubt(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
         """See what those that ``uncertain`` drew are worth; up to half of the places are filled by force."""
-        anyone = self._now["doubt"]
-        if anyone > 0:  # else it has not drawn yet
+        if (anyone := self._now["doubt"]) > 0:  # else it has not drawn yet
             often = self._doubts(old) / anyone * self._rate
             self._worth.see(self._doubts(new) / anyone, often.clamp(0.5 * self._rate, 1.0))
 
@@ -226,7 +226,7 @@ class Earned:
         """
         own = self.state_dict()
         kinds.check(own, state, "evidence")
-        for name in ("sums", "progress", "found"):
+        for name in _TENSORS:
             if state[name].shape != own[name].shape:
                 raise kinds.damaged("evidence", name, state[name])
         self._by_target.check(state["targets"])
@@ -238,8 +238,7 @@ class Earned:
             StateError: the state is of another version.
         """
         self.check(state)
-        self._sums, self._progress = state["sums"].clone(), state["progress"].clone()
-        self._found = state["found"].clone()
+        self._sums, self._progress, self._found = (state[name].clone() for name in _TENSORS)
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
         self._by_target.load_state_dict(state["targets"])
         self._worth.load_state_dict(state["worth"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from torch import Tensor
-
 from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
@@ -116,6 +114,7 @@ class AdaSelection(Policy):
         super().__init__(recipe, checks.seed(seed), settings)
         own = methods is None and weighting is None and not self._as_scored and weight_exponent == 0
         self._earned = Earned(rate) if own else None
+        self._gate = self._earned or self._gate
 
     def _usual(self) -> dict[str, Any]:
         return AdaSelection(rate=self.rate, replicate=self._settings["replicate"])._settings | {"replicate": None}
@@ -133,28 +132,9 @@ class AdaSelection(Policy):
         return self._earned.weights if self._earned is not None and self._on_records else super().weights
 
     @property
-    def verdict(self) -> str | None:
-        """Member of the earned mixture that the last window got, or ``"rare targets"`` if targets alone shut it."""
-        return None if self._earned is None else self._earned.verdict
-
-    @property
-    def idle(self) -> bool:
-        """The stop indicator of the earned mixture."""
-        return self._earned is not None and self._earned.idle
-
-    @property
-    def gains(self) -> tuple[float | None, float | None]:
-        """What the gate expected of a chosen instance over one at random, and what was seen; None before it opened."""
-        return (None, None) if self._earned is None else self._earned.gains
-
-    @property
     def _mixes_chances(self) -> bool:
         """Whether nothing asks for the scores of eq. 5 on the recorded plane."""
         return not self._as_scored
-
-    def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
-        """Whether to leave anything out of a window of recorded instances; always, but for the earned mixture."""
-        return True if self._earned is None else self._earned.opens(signals, reduce)
 
     def choose(self, signals: Signals, k: int, *, reduce: Reduce | None = None) -> Selection:
         """Choose from a window of recorded instances; of trusted ones the earned mixture keeps all, whatever ``k``."""
@@ -163,15 +143,9 @@ class AdaSelection(Policy):
         chances = self._earned.chances(signals, k)
         return self._through(lambda noise: (self._state, drawn(chances, noise)), signals)
 
-    def observe(self, before: Signals, losses: Tensor) -> None:
-        """Learn from losses that training has just seen."""
-        if self._earned is not None:
-            self._earned.observe(before, losses)
-
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on bit for bit: tensors, numbers and strings, loadable with ``weights_only=True``."""
-        earned = {} if self._earned is None else self._earned.state_dict()
-        return {**super().state_dict(), "earned": earned}
+        return {**super().state_dict(), "earned": {} if self._earned is None else self._earned.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.

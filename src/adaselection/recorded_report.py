@@ -8,8 +8,10 @@ from typing import Any
 from adaselection.base import Policy
 from adaselection.chooser import Tally
 from adaselection.meter import PHASES, STEP_UNITS, Meter
+from adaselection.verdicts import RARE
 
-_SHUT = ("uniform", "rare targets")  # verdicts
+_SHUT = ("uniform", RARE)
+_BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class RecordedReport:
         fixed_order: every walk has the same order, so that the gate cannot tell what is learnt from others.
         verdicts: windows by what the gate made of them: the member that they got, or ``"rare targets"`` where targets
             alone kept it shut. Empty without a gate: a method that was named chooses from every window.
+        targets_found: whether the batches say what each row is, by which the gate tells rare classes from wrong labels;
+            None before it looked, and without a gate.
     """
 
     trained: int
@@ -53,6 +57,7 @@ class RecordedReport:
     stopped: bool = False
     fixed_order: bool = False
     verdicts: dict[str, int] = field(default_factory=dict)
+    targets_found: bool | None = None
 
     @classmethod
     def of(
@@ -81,6 +86,7 @@ class RecordedReport:
             stopped=policy.idle,
             fixed_order=fixed_order and policy.verdict is not None,
             verdicts=dict(tally.verdicts),
+            targets_found=policy.targets_found,
         )
 
     @property
@@ -156,8 +162,10 @@ class RecordedReport:
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
             rows.insert(4, ("gain an instance", gain))
-        if rare := self.verdicts.get("rare targets", 0):
-            rows.append(("rare targets", f"kept in {rare} windows, where what looked wrong was a matter of targets"))
+        if rare := self.verdicts.get(RARE, 0):
+            rows.append((RARE, f"kept in {rare} windows, where what looked wrong was a matter of targets"))
+        if self.targets_found is False and any(self.verdicts.get(member) for member in _BY_TARGETS):
+            rows.append(("targets", "none found, so rare classes may look wrong; hand in record(losses, targets=y)"))
         if self.effective is not None and self.effective < 0.995:
             rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
         if self.forced:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from adaselection import checks, distributed, kinds
 from adaselection.base import Policy
-from adaselection.bulk import as_tensor, joined, stamps_of
 from adaselection.drawn import Drawn
-from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossError, StateError
+from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossError
 from adaselection.inflight import InFlight, count, forgotten
 from adaselection.meter import Meter
+from adaselection.pending import Pending
 from adaselection.stores import Given, bound_norms, checked_ids, store_for
-from adaselection.targets import added, targets_of, told
+from adaselection.targets import targets_of, told
 from adaselection.tree import Batch
 from adaselection.types import Signals
 
@@ -52,19 +50,18 @@ class Recorder:
         self.policy, self.sharded = policy, sharded
         self.meter, self.waiting = Meter(), InFlight()
         self.now, self.passes = self.records.last_pass, 0
-        self._over, self._numbers = False, array("q")
-        self._runs: list[list[int]] = []  # so many of them in a row came in this pass
-        self._losses: list[Tensor] = []
-        self._columns: dict[str, list[Tensor]] = {}
-        self._norms = "grad_norms" in self.records.columns
-        self._compares = bool(policy.updates) or type(policy).observe is not Policy.observe
+        self._over, self._pending = False, Pending()
+        self._names = ("grad_norms",) if "grad_norms" in self.records.columns else ()
+        self._compares = bool(policy.updates) or policy.observes
         self._bad: NonFiniteLossError | None = None
 
     def hand_out(self, drawn: Drawn, batch: Batch = None) -> None:
-        """Note that a batch goes to the training loop, with the targets that it says."""
+        """Note that a batch goes to the training loop, with the targets that it says if the policy looks at them."""
         if self._over:
             self.waiting.most = 0
-        self.waiting.append(replace(drawn, targets=targets_of(batch, drawn.ids)) if self._compares else drawn)
+        if self.policy.reads_targets:
+            drawn = replace(drawn, targets=targets_of(batch, drawn.ids))
+        self.waiting.append(drawn)
         self.meter.handed_out(len(drawn.ids))
         self._over = False
         if len(self.waiting) > _FORGOTTEN:
@@ -93,19 +90,10 @@ class Recorder:
         except NonFiniteLossError as error:
             self._name_the_first(error)
             raise
-        if self._norms:
-            norms = bound_norms(len(drawn.ids), **more)
-            self._columns.setdefault("grad_norms", []).append(norms)
-        if self._compares:
-            targets = told(more.get("targets"), drawn.targets)
-            self._columns["targets"] = added(self._columns.get("targets", []), targets)
+        columns = {name: bound_norms(len(drawn.ids), **more) for name in self._names}
+        targets = len(drawn.ids) if drawn.targets is None else told(more.get("targets"), drawn.targets)
         self.waiting.popleft()
-        self._numbers.extend(array("q", drawn.ids))  # far faster than one by one
-        if self._runs and self._runs[-1][0] == self.now:
-            self._runs[-1][1] += len(drawn.ids)
-        else:
-            self._runs.append([self.now, len(drawn.ids)])
-        self._losses.append(losses.detach())
+        self._pending.add(drawn.ids, self.now, losses.detach(), targets, columns)
         return reduced
 
     def skip(self) -> None:
@@ -117,9 +105,8 @@ class Recorder:
 
     def _name_the_first(self, error: NonFiniteLossError) -> None:
         """Say which instance was the first whose loss was not finite, where an earlier batch had one."""
-        bad = (~joined(self._losses).isfinite()).nonzero().flatten().tolist()
-        if bad:
-            error.add_note(f"The first such loss since the last window was that of instance {self._numbers[bad[0]]}.")
+        if (number := self._pending.first_nonfinite()) is not None:
+            error.add_note(f"The first such loss since the last window was that of instance {number}.")
 
     def read(self, numbers: Tensor, now: int | Tensor | None = None) -> Signals:
         """What is known of instances of the data set, in the pass that runs, or in that of each."""
@@ -131,11 +118,10 @@ class Recorder:
 
     def flush(self) -> None:
         """Put the losses that came in since the last flush into the store; `check` says what is wrong with them."""
-        if not self._losses:
+        if not self._pending:
             return
-        numbers, stamps, losses = as_tensor(self._numbers), stamps_of(self._runs), joined(self._losses)
-        columns = {name: joined(values) for name, values in self._columns.items()}
-        self._numbers, self._runs, self._losses, self._columns = array("q"), [], [], {}
+        numbers, stamps, losses, targets, columns = self._pending.lot()
+        self._pending = Pending()
         losses = losses.to(self.records.device).float()
         finite = losses.isfinite().cpu()
         if not bool(finite.all()):  # the store counts them, and no more
@@ -143,13 +129,12 @@ class Recorder:
         if not self._compares:
             self.records.update(self._to_ids(numbers), losses, now=stamps, **columns)
             return
-        targets = columns.pop("targets").to(losses.device).double()
         if updates := self.policy.updates:
             before = self.read(numbers, stamps)
             for info in updates:
                 columns |= info(before, losses)
         before = self.records.exchange(self._to_ids(numbers), losses, now=stamps, **columns)
-        self.policy.observe(replace(before, targets=targets), losses)
+        self.policy.observe(replace(before, targets=targets.to(losses.device).double()), losses)
 
     def check(self) -> None:
         """Raise what was found wrong with losses that were put into the store.
@@ -164,7 +149,7 @@ class Recorder:
     def end_pass(self) -> None:
         """A pass is over: later losses belong to the next one."""
         several = distributed.world_size() > 1 and not self.sharded
-        if several or len(self._numbers) > _MANY:
+        if several or len(self._pending) > _MANY:
             self.flush()
         self._over = True
         self.now, self.passes = self.now + 1, self.passes + 1
@@ -193,10 +178,7 @@ class Recorder:
         return {
             "now": self.now,
             "passes": self.passes,
-            "numbers": torch.tensor(self._numbers, dtype=torch.int64),
-            "runs": [list(run) for run in self._runs],
-            "losses": joined(self._losses).cpu(),
-            "columns": {name: joined(values).cpu() for name, values in self._columns.items()},
+            "pending": self._pending.state_dict(),
             "meter": {"counts": counts, "seconds": dict(self.meter.seconds)},
         }
 
@@ -206,28 +188,11 @@ class Recorder:
         Raises:
             StateError: the state is damaged.
         """
-        own = self.state_dict()
-        kinds.check(own | {"columns": {}, "meter": {}}, state, "recorder")
-        kinds.entries(state["columns"], Tensor, "recorder", "columns")
-        kinds.entries([number for run in state["runs"] for number in run], int, "recorder", "runs")
-        try:
-            held = {len(state["numbers"]), len(state["losses"]), sum(count for _, count in state["runs"])}
-            known = not (self._compares and any(held)) or state["columns"]["targets"].dim() == 2
-            if not known or len(held | {len(column) for column in state["columns"].values()}) > 1:
-                raise ValueError("as many losses as numbers")
-            meter, numbers = Meter(), state["numbers"].tolist()
-            meter.load_state_dict(state["meter"])
-            return {
-                "now": int(state["now"]),
-                "passes": int(state["passes"]),
-                "meter": meter,
-                "_numbers": array("q", numbers),
-                "_runs": [[int(number) for number in run] for run in state["runs"]],
-                "_losses": [state["losses"].clone()] if numbers else [],
-                "_columns": {name: [values.clone()] for name, values in state["columns"].items()},
-            }
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StateError(f"the recorder state is damaged: {error!r}. Take an undamaged checkpoint.") from error
+        kinds.check(self.state_dict() | {"pending": {}, "meter": {}}, state, "recorder")
+        meter = Meter()
+        meter.load_state_dict(state["meter"])
+        pending = Pending.of(state["pending"], self._names)
+        return {"now": int(state["now"]), "passes": int(state["passes"]), "meter": meter, "_pending": pending}
 
     def go_on(self, parsed: dict[str, Any]) -> None:
         """Go on from `parsed`; batches that wait are forgotten."""

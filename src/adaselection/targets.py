@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -14,11 +14,13 @@ from torch.nn import Parameter
 from adaselection import functional as F  # noqa: N812
 from adaselection import kinds
 from adaselection._shapes import Bool, Float, Shaped
+from adaselection.bulk import joined
 from adaselection.tree import Batch
 
 _NAMES = ("labels", "label", "targets", "target", "y")
 _DEEP, _PARTS = 4, 3  # how deep in a batch, and how many of its parts, are looked at
 _ROWS = 8192  # of a window that are looked at
+_FOUND = {"not looked": None, "none": False, "some": True}
 _EACH = 8  # rows for each whole number, on average, above which these are classes
 
 
@@ -41,9 +43,8 @@ def targets_of(batch: Batch, ids: list[int]) -> Shaped[Tensor, "b p"]:
         return _nothing(len(ids))
 
 
-def told(said: Any, found: Shaped[Tensor, "b p"] | None) -> Shaped[Tensor, "b q"]:
+def told(said: Any, found: Shaped[Tensor, "b p"]) -> Shaped[Tensor, "b q"]:
     """What a training loop says that the rows are, as a tensor, array or list, else what was found in the batch."""
-    found = _nothing(0) if found is None else found
     try:
         own = None if said is None else _column(torch.as_tensor(said), len(found))
     except Exception:  # methods that read gradients take targets of any form
@@ -85,24 +86,33 @@ def _nothing(rows: int) -> Tensor:
     return torch.empty(rows, 0, dtype=torch.float64)
 
 
-def widened(columns: Shaped[Tensor, "b p"], width: int) -> Shaped[Tensor, "b q"]:
-    """So many columns, float64: NaN in those that are not there."""
+def together(parts: Sequence[Tensor | int]) -> Shaped[Tensor, "n p"]:
+    """What several batches say, float64 where it is not all of one type: NaN in columns that not all have.
+
+    Args:
+        parts: columns ``[b, p]`` of each, or how many rows it has where nothing is known of them.
+    """
+    width = max((part.shape[1] for part in parts if isinstance(part, Tensor)), default=0)
+    if not width:
+        return _nothing(sum(part if isinstance(part, int) else len(part) for part in parts))
+    return joined([_widened(_nothing(part) if isinstance(part, int) else part, width) for part in parts])
+
+
+def _widened(columns: Shaped[Tensor, "b p"], width: int) -> Shaped[Tensor, "b q"]:
+    if columns.shape[1] == width:
+        return columns
     return torch.nn.functional.pad(columns.double(), (0, width - columns.shape[1]), value=math.nan)
 
 
-def added(parts: list[Tensor], new: Shaped[Tensor, "b p"]) -> list[Tensor]:
-    """Parts with one more, all of one width."""
-    if parts and parts[0].shape[1] == new.shape[1]:
-        parts.append(new)
-        return parts
-    width = max(part.shape[1] for part in (new, *parts[:1]))
-    return [widened(part, width) for part in (*parts, new)]
-
-
 class ByTarget:
-    """What some of the instances are that training saw in a window, and which are of the upper group of losses."""
+    """What some of the instances are that training saw in a window, and which are of the upper group of losses.
+
+    Attributes:
+        found: whether any of all that were looked at had a target; None before.
+    """
 
     def __init__(self) -> None:
+        self.found: bool | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -111,10 +121,13 @@ class ByTarget:
 
     def see(self, targets: Float[Tensor, "k p"] | None, upper: Bool[Tensor, " k"]) -> None:
         """Take instances, and whether each is of the upper group."""
-        room = _ROWS - len(self._values)
-        if targets is None or not targets.shape[1] or room <= 0:
+        if targets is None or not len(upper):
             return
-        self._values = torch.cat(added([self._values], targets[:room].cpu()))
+        self.found = bool(self.found or targets.shape[1])
+        room = _ROWS - len(self._values)
+        if not targets.shape[1] or room <= 0:
+            return
+        self._values = together([self._values, targets[:room].cpu()]).double()
         self._upper = torch.cat((self._upper, upper[:room].cpu()))
 
     def explained(self, otherwise: float) -> float:
@@ -135,7 +148,8 @@ class ByTarget:
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken."""
-        return {"values": self._values.clone(), "upper": self._upper.clone()}
+        (found,) = (word for word, found in _FOUND.items() if found is self.found)
+        return {"values": self._values.clone(), "upper": self._upper.clone(), "found": found}
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Refuse what is no `state_dict`.
@@ -146,7 +160,10 @@ class ByTarget:
         kinds.check(self.state_dict(), state, "evidence")
         if len(state["values"]) != len(state["upper"]):
             raise kinds.damaged("evidence", "upper", state["upper"])
+        if state["found"] not in _FOUND:
+            raise kinds.damaged("evidence", "found", state["found"])
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`, which `check` has seen."""
         self._values, self._upper = state["values"].clone(), state["upper"].clone()
+        self.found = _FOUND[state["found"]]

@@ -125,12 +125,6 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     return seen.visits >= _SURE * need.visits and opposite and known and lasting
 
 
-def rare(seen: Evidence, need: Thresholds) -> bool:
-    """Whether only the targets speak against taking the upper group for wrong, or for doubtful."""
-    alike = seen._replace(explained=0.0)
-    return seen.explained >= need.explained and any(rule(alike, need, now=False) for rule in (wrong, doubtful))
-
-
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether the loss is in few instances, which are learnt; ``now``: whether these are drawn more often now."""
     enough = seen.visits >= need.visits
@@ -140,3 +134,28 @@ def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
         return seen.tau > need.reduces / _SLACK and (seen.stays < need.moves * _SLACK or not enough)
     few = seen.tau > need.reduces and seen.apart < need.apart
     return enough and few and seen.stays < need.moves and seen.learnt + seen.error > 0
+
+
+RULES = {"trusted": wrong, "uncertain": doubtful, "hard": learnable}
+MEMBERS = ("uniform", "trusted", "hard", "uncertain")
+RARE = "rare targets"
+
+
+def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
+    """The member that gets the weight, or `RARE` where targets alone speak against another than ``uniform``.
+
+    Args:
+        seen: the evidence.
+        need: where it suffices.
+        now: the member that has the weight now.
+    """
+    for member, rule in RULES.items():
+        if rule(seen, need, now=now == member):
+            return member
+    return RARE if rare(seen, need) else "uniform"
+
+
+def rare(seen: Evidence, need: Thresholds) -> bool:
+    """Whether only the targets speak against taking the upper group for wrong, or for doubtful."""
+    alike = seen._replace(explained=0.0)
+    return seen.explained >= need.explained and any(rule(alike, need, now=False) for rule in (wrong, doubtful))

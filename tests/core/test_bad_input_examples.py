@@ -164,7 +164,7 @@ def test_a_damaged_state_is_refused_before_any_of_it_is_used(path: tuple[Any, ..
         ("walks", "selected", [None] * 3),
         ("walks", "now", {}),
         ("records", "touched", [torch.ones(2), torch.ones(3)]),
-        ("recorder", "runs", [[0, 99]]),
+        ("recorder", "pending", {}),
         ("recorder", "meter", {}),
     ],
 )

@@ -340,13 +340,15 @@ def test_the_report_says_which_member_got_the_windows() -> None:
     for labels, said in (
         (False, r"gate +open in (\d+) of \d+ windows: trusted \1\n"),
         (True, r"rare targets +kept in \d+ w"),
+        (None, r"targets +none found, so rare classes may look wrong; hand in record\(losses, targets=y\)"),
     ):
         numbers = torch.arange(300)
-        rows = TensorDataset(numbers.float().unsqueeze(1), (numbers < 100).long() if labels else numbers % 3)
+        says = () if labels is None else ((numbers < 100).long() if labels else numbers % 3,)
+        rows = TensorDataset(numbers.float().unsqueeze(1), *says)
         order = torch.Generator().manual_seed(0)
         loader = RecordedLoader(DataLoader(rows, 10, shuffle=True, generator=order), AdaSelection(rate=0.5))
         for number in range(20):
-            for x, _ in loader:
+            for x, *_ in loader:
                 own = torch.rand(len(x), generator=order)
                 loader.record(torch.where(x.squeeze(1) < 100, 4 + own, own + 4 * 0.7**number))
         report = loader.report()
@@ -356,6 +358,8 @@ def test_the_report_says_which_member_got_the_windows() -> None:
         resumed = RecordedLoader(DataLoader(rows, 10, shuffle=True, generator=order), AdaSelection(rate=0.5))
         resumed.load_state_dict(loader.state_dict())
         assert resumed.report().verdicts == report.verdicts
+        assert resumed.report().targets_found is report.targets_found is (labels is not None)
+        assert ("none found" in str(report)) == (labels is None)
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])

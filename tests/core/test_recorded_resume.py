@@ -227,8 +227,11 @@ SPOILT: list[tuple[str, Any, str]] = [
     ("policy.generator", None, "lacks generator"),
     ("chooser.left", 3, "damaged"),
     ("chooser.tally", {}, r"chooser state lacks tally\.windows"),
-    ("recorder.numbers", 3, "recorder state is damaged"),
-    ("recorder.meter", {}, "recorder state is damaged"),
+    ("recorder.pending.numbers", 3, "recorder state is damaged"),
+    ("recorder.pending.runs", [[0, 99]], "recorder state is damaged"),
+    ("recorder.pending.runs", [3], "recorder state is damaged"),
+    ("recorder.pending.columns", {"grad_norms": torch.ones(3)}, "recorder state is damaged"),
+    ("recorder.meter", {}, "meter state lacks"),
 ]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from adaselection import RecordedLoader, Signals, SingleMethod
+from adaselection import AdaSelection, RecordedLoader, Signals, SingleMethod
 from adaselection.targets import ByTarget, targets_of, told
 
 ROWS, BATCH = 24, 4
@@ -209,17 +209,25 @@ def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> N
 
 
 class Watching(SingleMethod):
-    """Takes all, and notes what it is told."""
+    """Takes all, notes what it is told, and asks for targets at every so manieth batch of the walks."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
         super().__init__("uniform", rate=0.5)
         self.told: list[tuple[Tensor, Tensor | None]] = []
+        self.asked, self.every = 0, every
+
+    @property
+    def reads_targets(self) -> bool:
+        self.asked += 1
+        return self.asked % self.every == 0
 
     def observe(self, before: Signals, losses: Tensor) -> None:
         self.told.append((losses, before.targets))
 
 
-def watched(batches: Callable[[Tensor, Tensor], Any], workers: int = 0, says: bool = False) -> dict[int, set[Any]]:
+def watched(
+    batches: Callable[[Tensor, Tensor], Any], workers: int = 0, says: bool = False, every: int = 1
+) -> dict[int, set[Any]]:
     """Targets that a policy is told for each instance, which its loss says the number of."""
     numbers = torch.arange(ROWS)
     dataset = TensorDataset(numbers.float(), numbers % 5)
@@ -227,7 +235,7 @@ def watched(batches: Callable[[Tensor, Tensor], Any], workers: int = 0, says: bo
     def collate(rows: list[Any]) -> Any:
         return batches(*torch.utils.data.default_collate(rows))
 
-    policy = Watching()
+    policy = Watching(every)
     loader = RecordedLoader(DataLoader(dataset, BATCH, shuffle=True, num_workers=workers, collate_fn=collate), policy)
     for _ in range(6):
         for batch in loader:
@@ -249,6 +257,32 @@ def test_each_instance_has_its_own_label(workers: int) -> None:
 def test_labels_of_a_mapping_and_none_at_all() -> None:
     assert watched(lambda x, y: {"x": x, "labels": y}) == {number: {(number % 5,)} for number in range(ROWS)}
     assert watched(lambda x, y: {"x": x}) == {number: {()} for number in range(ROWS)}
+
+
+def test_nothing_is_said_of_batches_that_the_policy_does_not_ask_about() -> None:
+    found = watched(lambda x, y: (x, y), every=2, says=True)
+    told = [(number, target) for number, targets in found.items() for (target,) in targets]
+    assert {target == number % 3 or target != target for number, target in told} == {True}
+    assert {target != target for _, target in told} == {True, False}  # some are not known
+    never = watched(lambda x, y: (x, y), every=1000, says=True)
+    assert never == {number: {()} for number in range(ROWS)}
+
+
+def test_the_default_asks_in_whole_walks_that_it_can_compare_with_others() -> None:
+    chance = torch.Generator().manual_seed(0)
+    rows = TensorDataset(torch.arange(300), torch.randint(10, (300,), generator=chance))
+    policy = AdaSelection(rate=0.5)
+    assert not policy.reads_targets
+    loader, asked = RecordedLoader(DataLoader(rows, 10, shuffle=True, generator=chance), policy), []
+    for _ in range(40):
+        for number, _ in loader:
+            asked.append((policy.reads_targets, policy.verdict))
+            wrong = number % 5 == 0
+            late = max(0.05, 1 - 0.05 * loader.walk)
+            loader.record(torch.where(wrong, 4.0, late) + 0.01 * torch.rand(len(number), generator=chance))
+    assert [reads for reads, _ in asked[:30]] == [False] * 30  # nothing is known of any yet
+    assert {reads for reads, verdict in asked[30:] if verdict == "uniform"} == {True}
+    assert {reads for reads, verdict in asked if verdict == "trusted"} == {False}
 
 
 def test_targets_that_the_loop_hands_in_are_told() -> None:

@@ -75,7 +75,7 @@ def visits(state: dict[str, Any]) -> list[int]:
     record.load_state_dict(state["records"])
     known = record.read(torch.arange(ROWS), now=record.last_pass).visits
     assert known is not None
-    return (known + torch.bincount(state["recorder"]["numbers"], minlength=ROWS)).tolist()
+    return (known + torch.bincount(state["recorder"]["pending"]["numbers"], minlength=ROWS)).tolist()
 
 
 def test_a_difference_would_be_found() -> None:

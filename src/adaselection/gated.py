@@ -1,0 +1,118 @@
+"""The gate of a policy: whether to choose from recorded instances at all, and what training teaches about that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from adaselection._shapes import Float
+from adaselection.step import Reduce
+from adaselection.types import Signals
+
+
+class Gate:
+    """None: always open, and nothing learnt from what training sees. What each answer means stands in `Gated`."""
+
+    @property
+    def verdict(self) -> str | None:
+        """None, as it judges nothing."""
+        return None
+
+    @property
+    def idle(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def gains(self) -> tuple[float | None, float | None]:
+        """None."""
+        return None, None
+
+    @property
+    def reads_targets(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def targets_found(self) -> bool | None:
+        """None, as it looks at none."""
+        return None
+
+    def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
+        """Whether to leave anything out of a window."""
+        return True
+
+    def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
+        """Learn from losses that training has just seen."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+
+
+class Gated:
+    """What a recorded loader asks of a policy beyond the choice."""
+
+    _gate = Gate()
+    _on_records = False
+
+    def use_records(self) -> None:
+        """Say that the policy chooses from recorded losses from now on; `RecordedLoader` does."""
+        self._on_records = True
+
+    def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
+        """Whether to choose from a window of recorded instances at all, or to train on all of it.
+
+        Always, but for the default of `AdaSelection`, which judges the evidence first.
+
+        Args:
+            signals: of the window, shape ``[b]`` each.
+            reduce: mean over the processes of a training, for a tensor of any shape.
+        """
+        return self._gate.opens(signals, reduce)
+
+    @property
+    def observes(self) -> bool:
+        """Whether `observe` learns anything, so that it must be told what the record held before."""
+        return type(self).observe is not Gated.observe or type(self._gate) is not Gate
+
+    def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
+        """Learn from losses that training has just seen.
+
+        Args:
+            before: what the record held of these instances until then, shape ``[b]`` each.
+            losses: their losses now.
+        """
+        self._gate.observe(before, losses)
+
+    @property
+    def verdict(self) -> str | None:
+        """What `opens` made of the last window; None where it judges no evidence.
+
+        The member of the earned mixture that the window got, or ``"rare targets"`` if targets alone shut the gate.
+        """
+        return self._gate.verdict
+
+    @property
+    def idle(self) -> bool:
+        """The stop indicator: whether no method is expected to lower a loss any more."""
+        return self._gate.idle
+
+    @property
+    def gains(self) -> tuple[float | None, float | None]:
+        """What the gate expected of a chosen instance over one at random, and what was seen; None before it opened."""
+        return self._gate.gains
+
+    @property
+    def reads_targets(self) -> bool:
+        """Whether `observe` looks at ``before.targets`` now, so that batches are searched for them."""
+        return self._gate.reads_targets
+
+    @property
+    def targets_found(self) -> bool | None:
+        """Whether any batch said what its rows are, of those whose targets `observe` looked at; None without one."""
+        return self._gate.targets_found
