@@ -53,7 +53,7 @@ Keep = Callable[[Record, RecordedLoader, Splits], None]
 
 @dataclass
 class Trainer:
-    """Everything that one run trains with."""
+    """Everything that one run trains with; ``norms``: whether its policy reads gradient norms."""
 
     model: nn.Module
     loader: SelectiveLoader | RecordedLoader
@@ -64,6 +64,7 @@ class Trainer:
     steps: int
     trace: Trace
     allowed: float
+    norms: bool
 
     def run(self, show: Show | None) -> bool:
         """Train for all steps; False if the loss stopped being finite."""
@@ -112,7 +113,8 @@ class Trainer:
         losses: Tensor = self.loss(outputs, targets)
         if isinstance(self.loader, SelectiveLoader):
             return losses.mean()
-        return self.loader.record(losses, outputs=outputs, targets=targets)
+        more = {"outputs": outputs, "targets": targets} if self.norms else {}
+        return self.loader.record(losses, **more)
 
     def _over(self, rows: int) -> bool:
         """Whether a batch of a recorded loader does not fit into the budget any more; it is not trained on then.
@@ -200,7 +202,8 @@ def _trainer(spec: RunSpec, preset: Preset, splits: Splits) -> Trainer:
         optimizer, lambda step: learning_rate_factor(preset.schedule, step, steps)
     )
     allowed = spec.effective_budget * FULL_STEP * len(splits.train) * preset.epochs + 1e-6
-    return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace, allowed)
+    norms = "grad_norms" in loader.policy.needs
+    return Trainer(model, loader, loss, splits.train, optimizer, schedule, steps, trace, allowed, norms)
 
 
 def _placed(where: torch.device, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
