@@ -104,7 +104,7 @@ def page(record: dict[str, Any]) -> str:
         f"Of {len(cells)} cells of data, share of wrong labels or outliers, and budget, something was left out in "
         f"{len(left)}: {won} won by the interval, {lost} lost. In {results['worse'] or 'none'} the mean is worse "
         f"than {bars}. Of balanced accuracy {wording.plural(gained, 'cell')} won, {results['lost_balanced']} lost. The "
-        f"bar, none worse and none of balanced accuracy lost, is {'met' if results['met'] else 'not met'}.{_lost(cells)}"
+        f"bar, none worse and none of these lost, is {'met' if results['met'] else 'not met'}.{_lost(cells)}"
     )
     described = md.bullets(f"*{name}*: {entry['what']}" for name, entry in sets.items())
     measured = (
