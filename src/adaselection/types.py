@@ -39,7 +39,8 @@ class Signals:
         visits: how often the instance was trained on, shape ``[b]``, int64.
         irreducible: loss of each instance under a model trained on other data, shape ``[b]``; for ``rho_loss``.
         targets: what the batches say that each instance is, classes or numbers, one column for each part that may say
-            it, NaN where it is not known, shape ``[b, p]``, float64. Filled in for `Policy.observe`.
+            it, NaN where it is not known, shape ``[b, p]``, float64. Filled in for `Policy.observe`, of batches handed
+            out while `Policy.reads_targets`.
         columns: further columns of the record, by name, shape ``[b]`` each.
     """
 
