@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from _fit import fit, gained, perceptron
 from _record import run
 from _sets import SETS
 from joblib import Parallel, delayed
@@ -29,14 +30,13 @@ from sklearn import metrics, preprocessing
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from adaselection import AdaSelection, Policy, RecordedLoader, SingleMethod
-from adaselection.lab import stats
+from adaselection import AdaSelection, Policy, SingleMethod
 from adaselection.lab.tasks.arrays import ArrayDataset
 
 CLAIM = "on data for which hardly a setting was made, the default does not lose to plain training at the same work"
 BAR = -0.1  # points; for an error -1 % of that of plain training
 BUDGETS = (0.2, 0.5, 1.0)
-RATE, EPOCHS, BATCH, TRIALS, WARM = 0.3, 30, 32, 5, 0.2
+RATE, EPOCHS, BATCH, TRIALS = 0.3, 30, 32, 5
 LABELS, TARGETS = (0.0, 0.2, 0.4), (0.0, 0.05)  # shares that are wrong
 RATES = {True: (0.003, 0.01, 0.03, 0.1, 0.3), False: (0.001, 0.003, 0.01, 0.03, 0.1)}  # for classes, for numbers
 Cells = dict[tuple[str, float, float], dict[str, Any]]
@@ -101,31 +101,15 @@ def train(
     rows, judged = data.parts(validation)
     train_set = ArrayDataset(data.inputs[rows], data.spoilt(data.targets[rows], share, seed))
     torch.manual_seed(seed)
-    model = nn.Sequential(
-        nn.Linear(data.inputs.shape[1], 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, data.outputs)
-    )
+    model = perceptron(data.inputs.shape[1], data.outputs)
     order = torch.Generator().manual_seed(seed)
     plain = DataLoader(train_set, BATCH, shuffle=True, generator=order, collate_fn=ArrayDataset.collate)
-    loader = RecordedLoader(plain, policy) if policy else plain
-    steps, done = max(1, int(budget * EPOCHS * len(plain))), 0
+    steps = max(1, int(budget * EPOCHS * len(plain)))
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, max(2, steps + 1), pct_start=WARM, cycle_momentum=False
-    )
-    while done < steps:
-        for inputs, targets in loader:
-            losses = data.loss(model(inputs), targets)
-            loss = loader.record(losses) if isinstance(loader, RecordedLoader) else losses.mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            done += 1
-            if done == steps:
-                break
+    loader = fit(optimizer, rate, plain, policy, lambda inputs, targets: data.loss(model(inputs), targets), steps)
     with torch.no_grad():
         found = data.scores(model(data.inputs[judged]), data.targets[judged])
-    return Outcome(*found, isinstance(loader, RecordedLoader) and bool(loader.report().left_out))
+    return Outcome(*found, loader is not None and bool(loader.report().left_out))
 
 
 def best_rate(data: Data, share: float, budget: float) -> float:
@@ -165,9 +149,7 @@ def one_cell(
     unit = 1.0 if data.classes else -100 / mean
 
     def gain(arm: list[Outcome], of: str = "score") -> dict[str, Any]:
-        pairs = zip(arm, plain, strict=True)
-        found = stats.mean_interval([unit * (getattr(one, of) - getattr(other, of)) for one, other in pairs])
-        return {"difference": found.mean, "ci": [found.ci_low, found.ci_high]}
+        return gained([getattr(one, of) for one in arm], [getattr(other, of) for other in plain], unit)
 
     if known and mean != known["plain"]:
         raise SystemExit(

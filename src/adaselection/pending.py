@@ -12,6 +12,7 @@ from torch import Tensor
 from adaselection import kinds
 from adaselection._shapes import Float, Int, Shaped
 from adaselection.bulk import as_tensor, joined, stamps_of
+from adaselection.errors import StateError
 from adaselection.targets import together
 
 _ROWS = ("numbers", "losses", "targets")
@@ -114,7 +115,10 @@ class Pending:
             raise kinds.damaged("recorder", "columns", list(columns))
         for name, values in {**{name: state[name] for name in _ROWS}, **columns}.items():
             if values.shape[:1] != (rows,):
-                raise kinds.damaged("recorder", name, values)
+                raise StateError(
+                    f"the recorder state is damaged: {name} is of shape {tuple(values.shape)}, and {rows} rows wait. "
+                    "Take an undamaged checkpoint."
+                )
         found = cls()
         if rows:
             found._numbers, found._runs = array("q", state["numbers"].tolist()), [list(run) for run in state["runs"]]

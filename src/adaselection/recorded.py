@@ -170,7 +170,7 @@ class RecordedLoader:
         losses: Tensor,
         *,
         outputs: Tensor | None = None,
-        targets: Tensor | None = None,
+        targets: Any = None,
         features: Tensor | None = None,
         grad_norms: Tensor | None = None,
     ) -> Tensor:
@@ -179,7 +179,8 @@ class RecordedLoader:
         Args:
             losses: one per row, with their graph, shape ``[b]``.
             outputs: of the model; needed, with the targets, by methods that read gradient norms.
-            targets: of the batch. One class or number per row goes before those that the batch says.
+            targets: of the batch: a class, number or name for each row, as a tensor, array or list. They go before
+                those that the batch says. With outputs they may have the form that these need.
             features: what goes into the model's last layer, shape ``[b, ...]``, for the bound over its parameters.
             grad_norms: the gradient norms themselves, shape ``[b]``, in the place of these three.
 
@@ -188,7 +189,7 @@ class RecordedLoader:
 
         Raises:
             LossShapeError: not one loss per row of the batch that waits.
-            ArgumentError: a method needs outputs and targets.
+            ArgumentError: a method needs outputs and targets, or targets alone are not one for each row.
             NonFiniteLossError: no loss is finite. Single ones are counted and not recorded; the mean is then NaN.
             AdaSelectionError: no batch waits, or one before it got neither `record` nor `skip`.
         """

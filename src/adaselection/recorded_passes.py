@@ -155,9 +155,11 @@ class RecordedPasses:
         checks.same_state(own, state, ("settings",), "loader")
         kinds.check({"rank": 0, "given": 0, "length": 0, "records": {}, "policy": {}}, state, "loader")
         agreement.same_process(state, distributed.world_size() > 1)
-        parts: dict[str, Any] = {"chooser": self.chooser, "policy": self.policy, "records": self.recorder.records}
+        parts: dict[str, Any] = {"policy": self.policy, "chooser": self.chooser, "records": self.recorder.records}
         try:
             given, length = int(state["given"]), int(state["length"])
+            if not 0 <= given <= length or min(state["recorder"]["now"], state["recorder"]["passes"]) < 0:
+                raise ValueError(f"{given} of {length} batches given")
             recorder = self.recorder.parsed(state["recorder"])
             for name, part in parts.items():
                 part.load_state_dict(state[name])

@@ -155,7 +155,7 @@ class RecordedReport:
             ("a pass", f"{self.steps_per_pass} steps ({self._asked()}); a walk over all data {self.steps_per_walk}"),
             ("so far", f"the work of {self.epochs:.1f} plain epochs"),
             ("gate", self._gate()),
-            ("methods", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
+            ("methods now", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
             ("seconds", ", ".join(f"{name} {self.seconds[name]:.2f}" for name in PHASES if name != "score")),
             ("selection costs", "-" if overhead is None else f"{100 * overhead:.2f} % of loading and training"),
         ]

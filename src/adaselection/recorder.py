@@ -80,7 +80,7 @@ class Recorder:
         self.meter.count(trained=-sum(len(drawn.ids) for drawn in back), steps=-len(back))
         return back
 
-    def record(self, losses: Tensor, **more: Tensor | None) -> Tensor:
+    def record(self, losses: Tensor, **more: Any) -> Tensor:
         """Take the losses of the oldest batch that waits; returns their mean, weighted where the draw has weights."""
         drawn = self.waiting.oldest()
         checks.row_losses(losses, len(drawn.ids), "record()")
@@ -91,10 +91,29 @@ class Recorder:
             self._name_the_first(error)
             raise
         columns = {name: bound_norms(len(drawn.ids), **more) for name in self._names}
-        targets = len(drawn.ids) if drawn.targets is None else told(more.get("targets"), drawn.targets)
+        targets = self._targets(drawn, **more)
         self.waiting.popleft()
         self._pending.add(drawn.ids, self.now, losses.detach(), targets, columns)
         return reduced
+
+    def _targets(self, drawn: Drawn, targets: Any = None, outputs: Tensor | None = None, **_: Any) -> Tensor | int:
+        """What is known of the rows of a batch: as the loop says, else the batch; how many rows, if nobody asks.
+
+        Raises:
+            ArgumentError: what the loop says is not one number or name for each row. With ``outputs`` it is for methods
+                that read gradients, and may have any form.
+        """
+        rows = len(drawn.ids)
+        own = None if targets is None else told(targets, rows)
+        if targets is not None and own is None and outputs is None:
+            got = tuple(targets.shape) if isinstance(targets, Tensor) else f"{type(targets).__name__} {targets!r:.60}"
+            raise ArgumentError(
+                f"targets must say what each of the {rows} rows is, one number or name for each; got {got}. Hand in "
+                "those of this batch, for example its labels."
+            )
+        if drawn.targets is None:
+            return rows
+        return drawn.targets if own is None else own
 
     def skip(self) -> None:
         """Give up the oldest batch that waits: it was not trained on, and nothing is recorded of it."""

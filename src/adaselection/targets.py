@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
@@ -35,21 +36,30 @@ def targets_of(batch: Batch, ids: list[int]) -> Shaped[Tensor, "b p"]:
         parts = batch[1:] if isinstance(batch, (tuple, list)) else () if isinstance(batch, Tensor) else (batch,)
         tensors = [tensor for part in parts for tensor in _within(part, _DEEP)]
         found = [values for tensor in tensors if (values := _column(tensor, len(ids))) is not None]
+        found = [values for values in found if values.tolist() != ids]
         if len(found) == 1:
             return found[0].unsqueeze(1)
-        found = [values.double() for values in found if values.tolist() != ids]
-        return torch.stack(found[:_PARTS], 1) if found else _nothing(len(ids))
+        return torch.stack([values.double() for values in found[:_PARTS]], 1) if found else _nothing(len(ids))
     except Exception:  # the batch is the user's, and anything
         return _nothing(len(ids))
 
 
-def told(said: Any, found: Shaped[Tensor, "b p"]) -> Shaped[Tensor, "b q"]:
-    """What a training loop says that the rows are, as a tensor, array or list, else what was found in the batch."""
+def told(said: Any, rows: int) -> Shaped[Tensor, "b 1"] | None:
+    """What a training loop says that the rows are: a tensor, array or list of numbers, or of names.
+
+    Returns:
+        One column; None if it is not one number or name for each row.
+    """
+    if isinstance(said, str):
+        return None
     try:
-        own = None if said is None else _column(torch.as_tensor(said), len(found))
-    except Exception:  # methods that read gradients take targets of any form
-        own = None
-    return found if own is None else own.unsqueeze(1)
+        if len(said) and all(isinstance(name, str) for name in said):
+            said = [zlib.crc32(name.encode()) for name in said]
+        values = torch.as_tensor(said)
+        own = _column(values.cpu() if values.dim() > 1 else values, rows)
+    except Exception:  # whatever it is
+        return None
+    return None if own is None else own.unsqueeze(1)
 
 
 def _within(part: Any, deep: int) -> list[Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import AdaSelection, RecordedLoader, Signals, SingleMethod
+from adaselection.errors import ArgumentError
 from adaselection.targets import ByTarget, targets_of, told
 
 ROWS, BATCH = 24, 4
@@ -44,6 +45,7 @@ def some(*columns: list[float]) -> Tensor:
         (X, Y.unsqueeze(1)),
         (torch.arange(3), Y),
         (X, torch.tensor(IDS), Y),
+        (X, Y, torch.tensor(IDS)),
         (X, 2 * torch.ones(3, 5), Y),
         (X, (Y, torch.rand(3, 2))),
         (X, {"length": torch.rand(3), "label": Y}),
@@ -133,6 +135,10 @@ def test_quantized_and_nested_numbers_are_left_alone() -> None:
         assert targets_of((X, values), IDS).shape == (3, 0)
 
 
+def test_numbers_of_the_instances_alone_are_no_targets() -> None:
+    assert targets_of((X, torch.tensor(IDS)), IDS).shape == (3, 0)
+
+
 def test_no_rows_and_a_copy() -> None:
     assert len(targets_of((X[:0], Y[:0]), [])) == 0
     labels = Y.double()
@@ -142,14 +148,43 @@ def test_no_rows_and_a_copy() -> None:
 
 
 @pytest.mark.parametrize("said", [[1, 1, 0], np.array([1, 1, 0]), torch.tensor([[1.0], [1.0], [0.0]])])
-def test_what_the_loop_says_goes_first(said: Any) -> None:
-    assert told(said, some([2, 0, 2], [1, 2, 3])).tolist() == [[1], [1], [0]]
+def test_what_the_loop_says_of_each_row_is_taken(said: Any) -> None:
+    own = told(said, 3)
+    assert own is not None
+    assert own.tolist() == [[1], [1], [0]]
 
 
-@pytest.mark.parametrize("said", [None, torch.rand(3, 7), [1, 2], "abc", torch.ones(3).to_sparse(), object()])
-def test_what_the_loop_says_may_be_anything(said: Any) -> None:
-    found = some([2, 0, 2], [1, 2, 3])
-    assert told(said, found) is found
+@pytest.mark.parametrize("said", [["cat", "dog", "cat"], ("cat", "dog", "cat"), np.array(["cat", "dog", "cat"])])
+def test_names_are_told_apart(said: Any) -> None:
+    own = told(said, 3)
+    assert own is not None
+    first, second, third = own.flatten().tolist()
+    assert first == third != second
+
+
+ODD = [
+    torch.rand(3, 7),
+    [1, 2],
+    "abc",
+    torch.ones(3).to_sparse(),
+    object(),
+    {"y": Y},
+    3,
+    torch.tensor(3),
+    ["cat", 1, 2],
+]
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_what_is_not_one_for_each_row_is_refused_and_the_batch_still_waits(said: Any) -> None:
+    assert told(said, 3) is None
+    rows = TensorDataset(torch.rand(6), torch.arange(6))
+    loader = RecordedLoader(DataLoader(rows, 3, shuffle=True), AdaSelection(rate=0.5))
+    x, _ = next(iter(loader))
+    with pytest.raises(ArgumentError, match="targets must say what each of the 3 rows is, one number or name for each"):
+        loader.record(x, targets=said)
+    assert loader.waiting == 1
+    assert loader.record(x, targets=said, outputs=torch.rand(3, 7)) == x.mean()  # for what reads gradients
 
 
 # What they explain

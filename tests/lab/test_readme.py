@@ -83,6 +83,13 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
     assert f"over all {count} {won} of {len(cells)} cells {'is' if won == 1 else 'are'} won and none lost" in readme
     assert results["worse"] == 0
     assert f"and in none the mean is more than {-results['bar']} points worse" in readme
+    assert f"In {sum(not cell['opened'] for cell in cells)} of these nothing was left out" in readme
+    rule = [cell["uncertain"] for cell in cells if cell["wrong"] and results["sets"][cell["set"]]["classes"]]
+    ends = [sum(sign * cell["ci"][at] > 0 for cell in rule) for sign, at in ((1, 0), (-1, 1))]
+    assert f"it won {ends[0]} of {len(rule)} cells with wrong labels and lost {ends[1]}, and" in readme
+    worst = min(cells, key=lambda cell: cell["uncertain"]["difference"])
+    assert worst["set"] == "zeros"
+    assert f"targets in ten are 0 it costs up to {-worst['uncertain']['difference']:.0f} % of the error" in readme
     (lost,) = (cell for cell in cells if "balanced" in cell and (cell["balanced"]["ci"][1] or 0) < 0)
     assert f"{lost['set']} with {lost['wrong']:.0%} wrong labels".replace("%", " %") in readme
     assert f"loses {-lost['balanced']['difference']:.1f} points of balanced accuracy in a full run" in readme

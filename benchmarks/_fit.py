@@ -1,0 +1,58 @@
+"""The training that the benchmarks on other data and other models share: so many steps, with or without the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from adaselection import Policy, RecordedLoader
+from adaselection.lab import stats
+
+WARM = 0.2  # share of the steps in which the learning rate rises
+
+
+def fit(
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    plain: DataLoader[Any],
+    policy: Policy | None,
+    row_losses: Callable[..., Tensor],
+    steps: int,
+) -> RecordedLoader | None:
+    """Train for so many steps of a one-cycle schedule; ``row_losses`` takes the parts of a batch.
+
+    Returns:
+        The recorded loader; None if no policy is given and the plain loader was used.
+    """
+    loader = None if policy is None else RecordedLoader(plain, policy)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, max(2, steps + 1), pct_start=WARM, cycle_momentum=False
+    )
+    done = 0
+    while done < steps:
+        for batch in plain if loader is None else loader:
+            losses = row_losses(*batch)
+            loss = losses.mean() if loader is None else loader.record(losses)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            done += 1
+            if done == steps:
+                break
+    return loader
+
+
+def gained(ours: Sequence[float], plain: Sequence[float], unit: float) -> dict[str, Any]:
+    """Mean of the paired differences in a unit, and its 95 % interval."""
+    found = stats.mean_interval([unit * (one - other) for one, other in zip(ours, plain, strict=True)])
+    return {"difference": found.mean, "ci": [found.ci_low, found.ci_high]}
+
+
+def perceptron(width: int, outputs: int) -> nn.Sequential:
+    """Two hidden layers of 64."""
+    return nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, outputs))
