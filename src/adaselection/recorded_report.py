@@ -11,6 +11,11 @@ from adaselection.meter import PHASES, STEP_UNITS, Meter
 from adaselection.verdicts import RARE
 
 _SHUT = ("uniform", RARE)
+_DID = {
+    "trusted": "left out what looks wrong",
+    "hard": "drew high losses more often",
+    "uncertain": "drew what it was unsure of more often",
+}
 _BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
 
 
@@ -178,7 +183,7 @@ class RecordedReport:
     def _asked(self) -> str:
         """The rate, and what of it is lost to whole steps where that is more than a tenth."""
         asked = self.rate * self.steps_per_walk
-        lost = 0 < self.steps_per_pass < 0.9 * asked
+        lost = self.steps_per_pass < 0.9 * asked
         return f"rate {self.rate:g}" + (f" would be {asked:.1f}" if lost else "")
 
     def _gate(self) -> str:
@@ -190,7 +195,7 @@ class RecordedReport:
         if not self.verdicts:
             return f"none; chose from {self.selected} of {self.windows} windows"
         opened = {name: count for name, count in self.verdicts.items() if name not in _SHUT}
-        by = ", ".join(f"{name} {count}" for name, count in opened.items())
+        by = ", ".join(f"{name} {count} ({_DID[name]})" for name, count in opened.items())
         return f"open in {self.selected} of {self.windows} windows: {by}"
 
 

@@ -38,8 +38,9 @@ def test_the_recorded_loop_prints_both_accuracies_and_the_report() -> None:
     plain, recorded = (float(value) for value in re.findall(r"loop +([\d.]+) % right", done.stdout))
     assert [plain, recorded] == pytest.approx(said_right("recorded_loop.py"), abs=1)
     assert recorded > plain + 3
-    assert re.search(r"^gate +open in (\d+) of \d+ windows: trusted \1$", done.stdout, re.MULTILINE)
-    assert re.search(r"^methods +uniform 0.00, trusted 1.00, hard 0.00, uncertain 0.00$", done.stdout, re.MULTILINE)
+    gate = r"^gate +open in (\d+) of \d+ windows: trusted \1 \(left out what looks wrong\)$"
+    assert re.search(gate, done.stdout, re.MULTILINE)
+    assert re.search(r"^methods now +uniform 0.00, trusted 1.00, hard 0.00, uncertain 0.00$", done.stdout, re.MULTILINE)
     assert done.stderr == ""
 
 
