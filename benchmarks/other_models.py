@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,12 @@ def best_rate(kind: Kind, share: float, budget: float) -> float:
     return max(known, key=lambda rate: known[rate])
 
 
-def one_cell(name: str, share: float, budget: float, repeats: int) -> dict[str, Any]:
+def one_cell(name: str, share: float, budget: float, repeats: int, epochs: int | None) -> dict[str, Any]:
     """One kind, share of wrong labels and budget."""
     torch.set_num_threads(1)
     _, unit, make = KINDS[name]
     kind = make()
+    kind = replace(kind, epochs=epochs or kind.epochs)
     rate = best_rate(kind, share, budget)
     plain = [train(kind, share, budget, seed, rate, False)[0] for seed in range(repeats)]
     ours = [train(kind, share, budget, seed, rate, True) for seed in range(repeats)]
@@ -91,7 +93,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every kind, as it is and with wrong labels where it has labels."""
     shares = {name: (0.0, WRONG) if make().classes else (0.0,) for name, (_, _, make) in KINDS.items()}
     settings = [(name, share, budget) for name in KINDS for share in shares[name] for budget in BUDGETS]
-    work = (delayed(one_cell)(*setting, arguments.repeats) for setting in settings[: arguments.settings])
+    more = arguments.repeats, arguments.epochs
+    work = (delayed(one_cell)(*setting, *more) for setting in settings[: arguments.settings])
     cells = Parallel(arguments.jobs, backend="multiprocessing")(work)
     won, lost = (sum(sign * (cell["ci"][side] or 0.0) > 0 for cell in cells) for sign, side in ((1, 0), (-1, 1)))
     kinds = {name: {"what": what, "unit": unit} for name, (what, unit, _) in KINDS.items()}
@@ -112,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     """Measure, print and write the record."""
     parser = argparse.ArgumentParser(description=CLAIM)
     parser.add_argument("--repeats", type=int, default=5, help="seeds (default: 5)")
+    parser.add_argument("--epochs", type=int, help="passes of the full run, in the place of each kind's own")
     parser.add_argument("--settings", type=int, help="only so many of the first settings")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     return run("other_models", CLAIM, parser, measure, show, argv)

@@ -20,6 +20,7 @@ TINY = {
     "recorded_overhead": ["--rows", "128", "--batch-size", "16", "--passes", "1"],
     "device_cost": ["--rows", "60", "--batch-size", "10", "--model", "resnet8"],
     "other_data": ["--rows", "60", "--settings", "1"],
+    "other_models": ["--epochs", "1", "--settings", "1"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
 ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
@@ -119,10 +120,33 @@ def test_a_record_of_other_data_is_run_again_at_its_own_learning_rates(tmp_path:
         script["main"](command)
 
 
-def test_the_page_about_other_data_says_what_its_record_says() -> None:
+def test_every_other_model_has_a_loss_for_each_row_and_a_score() -> None:
+    kinds = runpy.run_path(str(BENCHMARKS / "_kinds.py"))["KINDS"]
+    for what, unit, make in kinds.values():
+        kind = make()
+        assert len(kind.inputs) == len(kind.targets) > 500, what
+        inputs, targets = kind.inputs[:100], kind.targets[:100]
+        torch.manual_seed(0)
+        model = kind.build()
+        losses = kind.loss(model(inputs), inputs, targets)
+        assert losses.shape == (100,)
+        losses.mean().backward()
+        assert all(value.grad is not None and value.grad.isfinite().all() for value in model.parameters())
+        with torch.no_grad():
+            outputs = model.eval()(inputs)
+            alone = torch.cat([kind.loss(outputs[i : i + 1], inputs[i : i + 1], targets[i : i + 1]) for i in range(9)])
+            torch.testing.assert_close(alone, kind.loss(outputs, inputs, targets)[:9])
+            score = kind.score(outputs, inputs, targets)
+        assert score >= 0 if unit == "points" else score == pytest.approx(-losses.mean().item(), rel=1e-4)
+
+
+def test_the_page_about_other_data_says_what_its_records_say() -> None:
     root = BENCHMARKS.parent
-    record = json.loads((BENCHMARKS / "records" / "other_data.json").read_text(encoding="utf-8"))
-    text = runpy.run_path(str(root / "tools" / "other_data.py"))["page"](record)
+    records = [
+        json.loads((BENCHMARKS / "records" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("other_data", "other_models")
+    ]
+    text = runpy.run_path(str(root / "tools" / "other_data.py"))["page"](*records)
     assert (root / "docs" / "results" / "other_data.md").read_text(encoding="utf-8") == text, "run tools/other_data.py"
 
 

@@ -94,6 +94,16 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
     assert f"{lost['set']} with {lost['wrong']:.0%} wrong labels".replace("%", " %") in readme
     assert f"loses {-lost['balanced']['difference']:.1f} points of balanced accuracy in a full run" in readme
     assert lost["budget"] == 1
+    models = json.loads((root / "benchmarks" / "records" / "other_models.json").read_text(encoding="utf-8"))["results"]
+    won = [cell for cell in models["cells"] if cell["ci"][0] > 0]
+    (lost,) = (cell for cell in models["cells"] if cell["ci"][1] < 0)
+    assert all(cell["wrong"] for cell in won)
+    low, high = (end(cell["difference"] for cell in won) for end in (min, max))
+    told = (
+        f"{len(won)} of {len(models['cells'])} cells are won, all with wrong labels, by {low:.1f} to {high:.1f} points"
+    )
+    assert f"{told}, and one is lost: {-lost['difference']:.1f} points with a {lost['kind']} on clean digits" in readme
+    assert not lost["wrong"]
 
 
 def test_what_the_rule_for_wrong_labels_gains_and_costs_is_what_its_page_says(root):
