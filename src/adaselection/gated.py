@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from adaselection._shapes import Float
@@ -45,13 +43,6 @@ class Gate:
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
         """Learn from losses that training has just seen."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What it remembers."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
 
 
 class Gated:
