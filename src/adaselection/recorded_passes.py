@@ -158,7 +158,7 @@ class RecordedPasses:
         parts: dict[str, Any] = {"policy": self.policy, "chooser": self.chooser, "records": self.recorder.records}
         try:
             given, length = int(state["given"]), int(state["length"])
-            if not 0 <= given <= length or min(state["recorder"]["now"], state["recorder"]["passes"]) < 0:
+            if not 0 <= given <= length:
                 raise ValueError(f"{given} of {length} batches given")
             recorder = self.recorder.parsed(state["recorder"])
             for name, part in parts.items():

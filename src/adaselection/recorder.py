@@ -104,6 +104,8 @@ class Recorder:
                 that read gradients, and may have any form.
         """
         rows = len(drawn.ids)
+        if drawn.targets is None and outputs is not None:
+            return rows
         own = None if targets is None else told(targets, rows)
         if targets is not None and own is None and outputs is None:
             got = tuple(targets.shape) if isinstance(targets, Tensor) else f"{type(targets).__name__} {targets!r:.60}"
@@ -208,6 +210,9 @@ class Recorder:
             StateError: the state is damaged.
         """
         kinds.check(self.state_dict() | {"pending": {}, "meter": {}}, state, "recorder")
+        for name in ("now", "passes"):
+            if state[name] < 0:
+                raise kinds.damaged("recorder", name, state[name])
         meter = Meter()
         meter.load_state_dict(state["meter"])
         pending = Pending.of(state["pending"], self._names)
