@@ -8,7 +8,7 @@ from typing import Any
 from adaselection.base import Policy
 from adaselection.chooser import Tally
 from adaselection.meter import PHASES, STEP_UNITS, Meter
-from adaselection.verdicts import RARE
+from adaselection.verdicts import BY_TARGETS, RARE
 
 _SHUT = ("uniform", RARE)
 _DID = {
@@ -16,7 +16,6 @@ _DID = {
     "hard": "drew high losses more often",
     "uncertain": "drew what it was unsure of more often",
 }
-_BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ class RecordedReport:
             rows.insert(4, ("gain an instance", gain))
         if rare := self.verdicts.get(RARE, 0):
             rows.append((RARE, f"kept in {rare} windows, where what looked wrong was a matter of targets"))
-        if self.targets_found is False and any(self.verdicts.get(member) for member in _BY_TARGETS):
+        if self.targets_found is False and any(self.verdicts.get(member) for member in BY_TARGETS):
             rows.append(("targets", "none found, so rare classes may look wrong; hand in record(losses, targets=y)"))
         if self.effective is not None and self.effective < 0.995:
             rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))

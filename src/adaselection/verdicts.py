@@ -139,6 +139,7 @@ def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
 RULES = {"trusted": wrong, "uncertain": doubtful, "hard": learnable}
 MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 RARE = "rare targets"
+BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
 
 
 def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
@@ -158,4 +159,4 @@ def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
 def rare(seen: Evidence, need: Thresholds) -> bool:
     """Whether only the targets speak against taking the upper group for wrong, or for doubtful."""
     alike = seen._replace(explained=0.0)
-    return seen.explained >= need.explained and any(rule(alike, need, now=False) for rule in (wrong, doubtful))
+    return seen.explained >= need.explained and any(RULES[member](alike, need, now=False) for member in BY_TARGETS)
