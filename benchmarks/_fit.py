@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +52,19 @@ def gained(ours: Sequence[float], plain: Sequence[float], unit: float) -> dict[s
     """Mean of the paired differences in a unit, and its 95 % interval."""
     found = stats.mean_interval([unit * (one - other) for one, other in zip(ours, plain, strict=True)])
     return {"difference": found.mean, "ci": [found.ci_low, found.ci_high]}
+
+
+def wrong_labels(labels: Tensor, share: float, classes: int, seed: int) -> Tensor:
+    """The labels with a share of them of another class."""
+    chance = torch.Generator().manual_seed(1000 + seed)
+    wrong = torch.rand(len(labels), generator=chance) < share
+    return torch.where(wrong, (labels + torch.randint(1, classes, labels.shape, generator=chance)) % classes, labels)
+
+
+def best_of(tried: Mapping[float, Sequence[float]], larger: bool) -> float:
+    """The learning rate with the best mean score; one with a run that diverged is none."""
+    known = {rate: sum(scores) / len(scores) for rate, scores in tried.items() if all(map(math.isfinite, scores))}
+    return (max if larger else min)(known, key=lambda rate: known[rate])
 
 
 def perceptron(width: int, outputs: int) -> nn.Sequential:

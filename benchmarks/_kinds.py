@@ -87,12 +87,10 @@ def _digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(found.images / 16, dtype=torch.float32).unsqueeze(1), torch.tensor(found.target)
 
 
-def _classifier(
-    loss: Loss, build: Callable[[], nn.Module] | None = None, rates: tuple[float, ...] | None = None
-) -> Kind:
+def _classifier(loss: Loss, build: Callable[[], nn.Module] | None = None) -> Kind:
     pictures, labels = _digits()
     build = build or (lambda: nn.Sequential(nn.Flatten(), perceptron(64, 10)))
-    return Kind(pictures, labels, build, loss, accuracy, rates or (0.001, 0.003, 0.01), classes=10)
+    return Kind(pictures, labels, build, loss, accuracy, classes=10)
 
 
 def _focal(outputs: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from _fit import fit, gained, perceptron
+from _fit import best_of, fit, gained, perceptron, wrong_labels
 from _record import run
 from _sets import SETS
 from joblib import Parallel, delayed
@@ -72,13 +72,11 @@ class Data:
 
     def spoilt(self, targets: Tensor, share: float, seed: int) -> Tensor:
         """The targets with a share of them wrong: of another class, or moved far away."""
+        if self.classes:
+            return wrong_labels(targets, share, self.outputs, seed)
         chance = torch.Generator().manual_seed(1000 + seed)
         wrong = torch.rand(len(targets), generator=chance) < share
-        if self.classes:
-            other = (targets + torch.randint(1, self.outputs, targets.shape, generator=chance)) % self.outputs
-        else:
-            other = targets + 8 * torch.randn(len(targets), generator=chance)
-        return torch.where(wrong, other, targets)
+        return torch.where(wrong, targets + 8 * torch.randn(len(targets), generator=chance), targets)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """One loss for each row."""
@@ -114,12 +112,11 @@ def train(
 
 def best_rate(data: Data, share: float, budget: float) -> float:
     """The learning rate that is best for the plain loader on the validation rows, at this budget."""
-    tried = {}
-    for rate in RATES[data.classes]:
-        found = [train(data, share, budget, 50 + seed, rate, None, validation=True).score for seed in range(TRIALS)]
-        tried[rate] = float(np.mean(found)) if np.isfinite(found).all() else float("nan")
-    known = {rate: value for rate, value in tried.items() if value == value}
-    return (max if data.classes else min)(known, key=lambda rate: known[rate])
+    tried = {
+        rate: [train(data, share, budget, 50 + seed, rate, None, validation=True).score for seed in range(TRIALS)]
+        for rate in RATES[data.classes]
+    }
+    return best_of(tried, larger=data.classes)
 
 
 def one_setting(name: str, share: float, arguments: argparse.Namespace, known: Cells) -> list[dict[str, Any]]:

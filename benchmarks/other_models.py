@@ -18,27 +18,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from _fit import fit, gained
+from _fit import best_of, fit, gained, wrong_labels
 from _kinds import KINDS, Kind
 from _record import run
 from joblib import Parallel, delayed
-from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import AdaSelection
 
 CLAIM = "with other models, losses and an adaptive optimizer the default does not lose to plain training either"
 BUDGETS, RATE, BATCH, TRIALS, WRONG = (0.4, 1.0), 0.3, 32, 2, 0.3
-
-
-def spoilt(kind: Kind, targets: Tensor, share: float, seed: int) -> Tensor:
-    """The targets with a share of them of another class."""
-    if not share:
-        return targets
-    chance = torch.Generator().manual_seed(1000 + seed)
-    wrong = torch.rand(len(targets), generator=chance) < share
-    other = (targets + torch.randint(1, kind.classes, targets.shape, generator=chance)) % kind.classes
-    return torch.where(wrong, other, targets)
 
 
 def train(
@@ -49,7 +38,8 @@ def train(
     test = len(order) * 7 // 10
     end = test * 4 // 5 if validation else test
     rows, judged = order[:end], order[end:test] if validation else order[test:]
-    train_set = TensorDataset(kind.inputs[rows], spoilt(kind, kind.targets[rows], share, seed))
+    targets = kind.targets[rows]
+    train_set = TensorDataset(kind.inputs[rows], wrong_labels(targets, share, kind.classes, seed) if share else targets)
     torch.manual_seed(seed)
     model = kind.build()
     plain = DataLoader(train_set, BATCH, shuffle=True, generator=torch.Generator().manual_seed(seed))
@@ -66,12 +56,11 @@ def train(
 
 def best_rate(kind: Kind, share: float, budget: float) -> float:
     """The learning rate that is best for the plain loader on the validation rows, at this budget."""
-    tried = {}
-    for rate in kind.rates:
-        scores = [train(kind, share, budget, 50 + seed, rate, False, validation=True)[0] for seed in range(TRIALS)]
-        tried[rate] = float(np.mean(scores))
-    known = {rate: score for rate, score in tried.items() if score == score}
-    return max(known, key=lambda rate: known[rate])
+    tried = {
+        rate: [train(kind, share, budget, 50 + seed, rate, False, validation=True)[0] for seed in range(TRIALS)]
+        for rate in kind.rates
+    }
+    return best_of(tried, larger=True)
 
 
 def one_cell(name: str, share: float, budget: float, repeats: int, epochs: int | None) -> dict[str, Any]:
