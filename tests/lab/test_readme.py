@@ -104,6 +104,15 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
     )
     assert f"{told}, and one is lost: {-lost['difference']:.1f} points with a {lost['kind']} on clean digits" in readme
     assert not lost["wrong"]
+    guides = {
+        name: " ".join((root / "docs" / f"{name}.md").read_text(encoding="utf-8").split())
+        for name in ("start", "recorded")
+    }
+    spoilt = [cell["opened"] for cell in cells if cell["wrong"] and results["sets"][cell["set"]]["classes"]]
+    assert "nothing was left out in most cells with wrong labels" in guides["start"]
+    assert sum(not opened for opened in spoilt) > len(spoilt) / 2
+    assert "and lost 0.3 points with a margin loss." in guides["recorded"]
+    assert round(lost["difference"], 1) == -0.3
 
 
 def test_what_the_rule_for_wrong_labels_gains_and_costs_is_what_its_page_says(root):
