@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 
@@ -112,11 +113,11 @@ def kept_alone(u: Sequence[float], k: int, valid: Sequence[bool] | None = None) 
 
 
 def median(values: Sequence[float]) -> float:
-    """Middle value, or the mean of the middle two."""
+    """Middle value, or the mean of the middle two, rounded once."""
     ordered = sorted(values)
     n = len(ordered)
     low, high = ordered[(n - 1) // 2], ordered[n // 2]
-    return low + (high / 2 - low / 2)
+    return float((Fraction(low) + Fraction(high)) / 2)
 
 
 def robust_z(values: Array, valid: Array) -> Array:
