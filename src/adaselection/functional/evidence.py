@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from adaselection._shapes import Bool, Float
+from adaselection.bulk import ordered
 
 UNIMODAL = 0.75
 """Separation of the two halves of a uniform distribution; a normal one has 0.64, an exponential one 0.65.
@@ -46,20 +47,20 @@ def two_groups(values: Float[torch.Tensor, " b"]) -> Split:
 
     Source: Otsu 1979, "A threshold selection method from gray-level histograms"; here on the sorted values themselves.
     """
-    ordered = values.double().sort().values
-    size = ordered.shape[0]
-    least, most = ordered[:: size - 1].tolist() if size > 1 else (0.0, 0.0)  # plain numbers cost less than tensors
+    rising = ordered(values.double())
+    size = rising.shape[0]
+    least, most = rising[:: size - 1].tolist() if size > 1 else (0.0, 0.0)  # plain numbers cost less than tensors
     if not most > least:
-        top = ordered[-1] if size else torch.zeros((), dtype=torch.float64, device=values.device)
+        top = rising[-1] if size else torch.zeros((), dtype=torch.float64, device=values.device)
         return Split(top, torch.zeros_like(top), torch.zeros_like(top))
-    unit = ordered.sub(least).div_(most - least)  # so that no square overflows
+    unit = rising.sub(least).div_(most - least)  # so that no square overflows
     lower = torch.arange(1, size, dtype=torch.float64, device=values.device).div_(size)
     sums = unit.cumsum(0).div_(size)
     between = (sums[-1].item() * lower).sub_(sums[:-1]).square_().div_(lower * (1 - lower))
     between.masked_fill_(unit[1:] == unit[:-1], -1)  # equal values are of one class
     best, place = between.max(0)
     separation = (best / unit.var(correction=0)).clamp_max(1.0)
-    return Split(ordered[place], separation, 1 - lower[place])
+    return Split(rising[place], separation, 1 - lower[place])
 
 
 def trusted(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adaselection._shapes import Bool, Float
+from adaselection.bulk import ordered
 from adaselection.functional.inclusion import count_valid, proportional_inclusion, uniform_inclusion
 
 _FORWARD_AND_BACKWARD = 3.0
@@ -27,7 +28,7 @@ def loss_percentile(
         history: the last R losses, shape ``[r]``; the window itself if None.
     """
     if history is not None:
-        return _percentile(losses, history.to(losses.dtype).sort().values, max(1, history.shape[0]))
+        return _percentile(losses, ordered(history.to(losses.dtype)), max(1, history.shape[0]))
     known = losses if valid is None else torch.where(valid, losses, torch.inf)
     past, order = known.sort()  # looking up in sorted order is several times faster
     found = _percentile(past, past, count_valid(losses, valid)).clamp_max(1.0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adaselection._shapes import Bool, Float, Int
+from adaselection.bulk import ordered
 from adaselection.functional.scaling import robust_z
 
 Importance = Literal["softmax", "softmax_z", "indicator", "rank"]
@@ -52,7 +53,7 @@ def top_k(scores: Float[Tensor, " b"], k: int, valid: Bool[Tensor, " b"] | None 
     Differs from the paper in: a fixed count in the place of a threshold, as its algorithm 2 has it; a threshold would
     give the processes of a training different counts.
     """
-    return rank_rows(scores, valid)[:k].sort().values
+    return ordered(rank_rows(scores, valid)[:k])
 
 
 def importance(
