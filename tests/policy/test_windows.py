@@ -1,6 +1,7 @@
 """Windows of recorded instances through the mixture of inclusion probabilities, against a slow one."""
 
 import math
+import warnings
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -285,3 +286,14 @@ def test_signals_keep_what_the_record_knows() -> None:
 
     SingleMethod(rising, 0.7).select(given)
     assert seen[0].averages is given.averages
+
+
+@pytest.mark.parametrize("name", ["proportional", "uncertain", "capped"])
+def test_rules_that_read_the_size_of_a_loss_warn_of_losses_below_zero(name: str) -> None:
+    policy = SingleMethod(name, rate=0.5)
+    with pytest.warns(UserWarning, match=f"'{name}' takes losses below 0 for 0.*Take 'rank_based'"):
+        found = policy.choose(Signals(torch.tensor([0.5, -1.0, -2.0, 0.6, 0.7, 0.8, 9.0, 9.0])), 2)
+    assert not {1, 2} & set(found.indices.tolist())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        policy.choose(Signals(torch.tensor([0.0, 2.0, 0.5, 0.6])), 2)
