@@ -25,6 +25,14 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": middle, "q1": low, "q3": high}
 
 
+def before(path: str | None) -> list[dict[str, Any]]:
+    """The cells of a record; none without one."""
+    cells: list[dict[str, Any]] = []
+    if path is not None:
+        cells = json.loads(Path(path).read_text(encoding="utf-8"))["results"]["cells"]
+    return cells
+
+
 def run(
     name: str,
     claim: str,

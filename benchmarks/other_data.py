@@ -14,7 +14,6 @@ and the schedule is fitted to the steps.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from _fit import best_of, fit, gained, perceptron, wrong_labels
-from _record import run
+from _record import before, run
 from _sets import SETS
 from joblib import Parallel, delayed
 from sklearn import metrics, preprocessing
@@ -162,10 +161,7 @@ def one_cell(
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every set, as it is and spoilt."""
     settings = [(name, share) for name, (_, classes, _) in SETS.items() for share in (LABELS if classes else TARGETS)]
-    before = (
-        json.loads(Path(arguments.again).read_text(encoding="utf-8"))["results"]["cells"] if arguments.again else []
-    )
-    known = {(cell["set"], cell["wrong"], cell["budget"]): cell for cell in before}
+    known = {(cell["set"], cell["wrong"], cell["budget"]): cell for cell in before(arguments.again)}
     work = (delayed(one_setting)(name, share, arguments, known) for name, share in settings[: arguments.settings])
     cells = [cell for found in Parallel(arguments.jobs, backend="multiprocessing")(work) for cell in found]
     bar = {name: BAR if classes else 10 * BAR for name, (_, classes, _) in SETS.items()}

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from _fit import best_of, fit, gained, wrong_labels
 from _kinds import KINDS, Kind
-from _record import run
+from _record import before, run
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -63,13 +63,15 @@ def best_rate(kind: Kind, share: float, budget: float) -> float:
     return best_of(tried, larger=True)
 
 
-def one_cell(name: str, share: float, budget: float, repeats: int, epochs: int | None) -> dict[str, Any]:
-    """One kind, share of wrong labels and budget."""
+def one_cell(
+    name: str, share: float, budget: float, known: float | None, repeats: int, epochs: int | None
+) -> dict[str, Any]:
+    """One kind, share of wrong labels and budget; with a known learning rate or the best one."""
     torch.set_num_threads(1)
     _, unit, make = KINDS[name]
     kind = make()
     kind = replace(kind, epochs=epochs or kind.epochs)
-    rate = best_rate(kind, share, budget)
+    rate = known or best_rate(kind, share, budget)
     plain = [train(kind, share, budget, seed, rate, False)[0] for seed in range(repeats)]
     ours = [train(kind, share, budget, seed, rate, True) for seed in range(repeats)]
     mean = float(np.mean(plain))
@@ -82,8 +84,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every kind, as it is and with wrong labels where it has labels."""
     shares = {name: (0.0, WRONG) if make().classes else (0.0,) for name, (_, _, make) in KINDS.items()}
     settings = [(name, share, budget) for name in KINDS for share in shares[name] for budget in BUDGETS]
+    known = {(cell["kind"], cell["wrong"], cell["budget"]): cell["learning_rate"] for cell in before(arguments.again)}
     more = arguments.repeats, arguments.epochs
-    work = (delayed(one_cell)(*setting, *more) for setting in settings[: arguments.settings])
+    work = (delayed(one_cell)(*setting, known.get(setting), *more) for setting in settings[: arguments.settings])
     cells = Parallel(arguments.jobs, backend="multiprocessing")(work)
     won, lost = (sum(sign * (cell["ci"][side] or 0.0) > 0 for cell in cells) for sign, side in ((1, 0), (-1, 1)))
     kinds = {name: {"what": what, "unit": unit} for name, (what, unit, _) in KINDS.items()}
@@ -107,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--epochs", type=int, help="passes of the full run, in the place of each kind's own")
     parser.add_argument("--settings", type=int, help="only so many of the first settings")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--again", help="a record whose learning rates are kept")
     return run("other_models", CLAIM, parser, measure, show, argv)
 
 

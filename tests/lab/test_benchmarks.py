@@ -21,6 +21,7 @@ TINY = {
     "device_cost": ["--rows", "60", "--batch-size", "10", "--model", "resnet8"],
     "other_data": ["--rows", "60", "--settings", "1"],
     "other_models": ["--epochs", "1", "--settings", "1"],
+    "tensor_dataset": ["--passes", "2", "--pictures", "768"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
 ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
@@ -118,6 +119,21 @@ def test_a_record_of_other_data_is_run_again_at_its_own_learning_rates(tmp_path:
     (tmp_path / "changed.json").write_text(json.dumps(first), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"the plain loader gives .* and gave"):
         script["main"](command)
+
+
+def test_other_models_are_run_again_at_their_own_learning_rates(tmp_path: Path) -> None:
+    first = tiny_run("other_models", tmp_path)
+    (kept,) = first["results"]["cells"]
+    other = min({0.001, 0.003, 0.01} - {kept["learning_rate"]})
+    for rate in (kept["learning_rate"], other):
+        changed = {"results": {"cells": [kept | {"learning_rate": rate}]}}
+        (tmp_path / "known.json").write_text(json.dumps(changed), encoding="utf-8")
+        script = runpy.run_path(str(BENCHMARKS / "other_models.py"))
+        more = ["--again", str(tmp_path / "known.json"), *TINY["other_models"]]
+        script["main"](["--repeats", "1", "--out", str(tmp_path), *more])
+        (again,) = json.loads((tmp_path / "other_models.json").read_text(encoding="utf-8"))["results"]["cells"]
+        assert again["learning_rate"] == rate
+        assert (again == kept) == (rate == kept["learning_rate"])
 
 
 def test_every_other_model_has_a_loss_for_each_row_and_a_score() -> None:
