@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from adaselection import functional as F  # noqa: N812
 from adaselection.verdicts import Evidence, Thresholds, doubtful, learnable, wrong
@@ -22,7 +24,7 @@ OPPOSED = Evidence(
     visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1
 )  # fmt: skip
 TAIL = Evidence(
-    apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=2.5, finds=2.0,
+    apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
     visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1
 )  # fmt: skip
 
@@ -71,10 +73,19 @@ def test_each_condition_of_doubt_is_needed(name: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("finds", 1.49), ("mean", 0.019), ("tau", 2.0), ("apart", 0.75), ("visits", 19), ("stays", 0.2), ("learnt", -0.1)],
+    [("finds", 1.49), ("mean", 0.019), ("tau", 3.0), ("apart", 0.75), ("visits", 19), ("stays", 0.2), ("learnt", -0.1)],
 )
 def test_each_condition_of_what_is_learnt_is_needed(name: str, value: float) -> None:
     assert not learnable(TAIL._replace(**{name: value}), NEED, now=False)
+
+
+@pytest.mark.parametrize("name", ["norm", "logistic", "laplace"])
+def test_nothing_is_hard_in_squared_errors_of_a_usual_shape(name: str) -> None:
+    errors = getattr(stats, name).ppf((np.arange(100_000) + 0.5) / 100_000)
+    told = TAIL._replace(tau=float(F.variance_gain(torch.from_numpy(errors**2))))
+    assert told.tau > 1.7
+    assert not learnable(told, NEED, now=False)
+    assert learnable(TAIL._replace(tau=3.01), NEED, now=False)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 10, 100])
@@ -111,11 +122,11 @@ def test_once_open_it_takes_more_to_shut() -> None:
     assert doubtful(weak._replace(stays=0.39, learnt=math.nan), NEED, now=True)
     for learnt in (-9.0, math.nan):  # others make it worse, or nothing is known of that
         assert not doubtful(weak._replace(stays=0.34, learnt=learnt), NEED, now=True)
-    few = TAIL._replace(tau=1.4, apart=0.9, stays=0.29, learnt=-1.0)
+    few = TAIL._replace(tau=2.1, apart=0.9, stays=0.29, learnt=-1.0)
     assert not learnable(few, NEED, now=False)
     assert learnable(few, NEED, now=True)
     assert not learnable(few._replace(stays=0.31), NEED, now=True)
-    assert not learnable(few._replace(tau=2 / 1.5), NEED, now=True)
+    assert not learnable(few._replace(tau=2.0), NEED, now=True)
 
 
 @pytest.mark.parametrize(("rule", "seen"), [(wrong, LEFT_OUT), (doubtful, OPPOSED)])
