@@ -185,7 +185,7 @@ class Chooser:
         """Go on from `state_dict`.
 
         Raises:
-            StateError: the state is of another version. The chooser is then as it was.
+            StateError: the state is of another version, or damaged. The chooser is then as it was.
         """
         kinds.check(self.state_dict() | {"tally": asdict(Tally())}, state, "chooser")
         tally = state["tally"]
@@ -193,6 +193,8 @@ class Chooser:
         if sum(tally["verdicts"].values()) != (tally["windows"] if self.policy.verdict else 0):
             raise kinds.damaged("chooser", "verdicts", tally["verdicts"])
         numbers, weights = state["left"].clone(), state["left_weights"].clone()
+        if len(numbers) >= self.limits.batch_size:
+            raise kinds.damaged("chooser", "left", numbers)
         if len(weights) not in (0, len(numbers)):
             raise kinds.damaged("chooser", "left_weights", weights)
         self._left = (numbers, weights if weights.shape[0] else None) if numbers.shape[0] else None

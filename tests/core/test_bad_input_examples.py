@@ -161,6 +161,7 @@ def test_a_damaged_state_is_refused_before_any_of_it_is_used(path: tuple[Any, ..
             {"windows": 0, "shut": 0, "selected": "x", "offered": 0, "drawn": 0, "forced": 0, "effective": 0.0},
         ),
         ("chooser", "left_weights", torch.ones(99)),
+        ("chooser", "left", torch.arange(4)),  # a whole batch
         ("walks", "selected", [None] * 3),
         ("walks", "now", {}),
         ("records", "touched", [torch.ones(2), torch.ones(3)]),
