@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _SingleProcessDataLoaderIter
 
-from adaselection.gathering import gathering
+from adaselection.gathering import gathered
 from adaselection.tree import Batch
 
 
@@ -34,14 +34,13 @@ class _Rows:
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self._dataset, self._collate = loader.dataset, loader.collate_fn
-        self._together = getattr(self._dataset, "__getitems__", None)
-        self._gather = gathering(self._dataset, self._collate)
 
     def fetch(self, ids: Any) -> Batch:
         """The batch of these; what loading it raises goes through, a StopIteration too."""
-        if self._gather is not None and (batch := self._gather(ids)) is not None:
+        if (batch := gathered(self._dataset, ids, self._collate)) is not None:
             return batch
-        return self._collate(self._together(ids) if self._together else [self._dataset[number] for number in ids])
+        together = getattr(self._dataset, "__getitems__", None)
+        return self._collate(together(ids) if together else [self._dataset[number] for number in ids])
 
 
 class _Fetched(Iterator[Batch]):

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset, TensorDataset, default_collate, random_split
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from adaselection import AdaSelection, RecordedLoader
 from adaselection.fetching import opened
-from adaselection.gathering import gathering
+from adaselection.gathering import gathered
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.uint8, torch.int64, torch.bool, torch.complex64)
 
@@ -32,9 +33,7 @@ def one_by_one(dataset: Any, numbers: Sequence[int]) -> list[Tensor]:
 
 def taken(dataset: Any, numbers: Sequence[int]) -> list[Tensor]:
     """All at once."""
-    gather = gathering(dataset, default_collate)
-    assert gather is not None
-    found = gather(numbers)
+    found = gathered(dataset, numbers, default_collate)
     assert found is not None
     return found
 
@@ -58,11 +57,30 @@ def test_the_rows_are_those_taken_one_by_one(data: st.DataObject) -> None:
     assert same(taken(dataset, numbers), one_by_one(dataset, numbers))
 
 
-def test_numbers_of_numpy_and_indices_in_a_tensor_are_taken() -> None:
+def test_numbers_of_numpy_are_taken() -> None:
     dataset = tensors(5)
     assert same(taken(dataset, list(np.array([4, 0]))), one_by_one(dataset, [4, 0]))
-    part = Subset(dataset, torch.tensor([3, 1, 2]))  # type: ignore[arg-type]  # users do
+    part = Subset(dataset, np.array([3, 1, 2]))  # type: ignore[arg-type]  # users do
     assert same(taken(part, [2, 0]), one_by_one(dataset, [2, 3]))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [torch.tensor([3, 1, 2]), torch.tensor([[3], [1], [2]]), [np.array([3]), np.array([1]), np.array([2])], [-1, 1, 0]],
+)
+def test_places_of_other_kinds_give_what_the_plain_loader_gives(places: Any) -> None:
+    part = Subset(tensors(5), places)
+    assert gathered(part, [2, 0], default_collate) is None
+    (found,), (expected,) = (list(way(DataLoader(part, 3))) for way in (opened, iter))
+    assert same(found, expected)
+
+
+@pytest.mark.parametrize("places", [torch.tensor([1, 0, 1]) == 1, [True, False, True]])
+def test_a_mask_in_the_place_of_numbers_fails_as_in_the_plain_loader(places: Any) -> None:
+    loader = DataLoader(Subset(tensors(5), places), 3)
+    for way in (iter, opened):
+        with pytest.raises(RuntimeError, match="stack expects each tensor to be equal size"):
+            next(way(loader))
 
 
 def test_a_batch_is_a_copy() -> None:
@@ -71,11 +89,12 @@ def test_a_batch_is_a_copy() -> None:
     assert dataset.tensors[0][1:].all()
 
 
-@pytest.mark.parametrize("numbers", [[], [0, -1], [0, 3], [2**70], [(0, 1)], ["0"], [[0], [1]], [0.0], [slice(2)]])
+@pytest.mark.parametrize(
+    "numbers",
+    [[], [0, -1], [0, 3], [2**70], [True, False], [torch.tensor(1)], [(0, 1)], ["0"], [[0], [1]], [0.0], [slice(2)]],
+)
 def test_other_numbers_are_left_to_the_data_set(numbers: list[Any]) -> None:
-    gather = gathering(tensors(3), default_collate)
-    assert gather is not None
-    assert gather(numbers) is None
+    assert gathered(tensors(3), numbers, default_collate) is None
 
 
 class Doubling(TensorDataset):
@@ -112,15 +131,55 @@ class Marked(Tensor):
     ],
 )
 def test_other_data_sets_are_asked_row_by_row(dataset: Any) -> None:
-    assert gathering(dataset, default_collate) is None
+    assert gathered(dataset, [1, 0], default_collate) is None
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_asked_row_by_row() -> None:
+    dataset = TensorDataset(torch.nested.nested_tensor([torch.ones(2), torch.zeros(2)]))
+    assert gathered(dataset, [1, 0], default_collate) is None
 
 
 def test_with_a_collate_function_of_ones_own_the_rows_are_taken_one_by_one() -> None:
     def collate(rows: list[tuple[Tensor, ...]]) -> int:
         return len(rows)
 
-    assert gathering(tensors(3), collate) is None
+    assert gathered(tensors(3), [1, 0], collate) is None
     assert list(opened(DataLoader(tensors(3), 2, collate_fn=collate))) == [2, 1]
+
+
+def test_what_someone_hung_on_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def together(numbers: list[int]) -> list[tuple[int]]:
+        return [(10 * number,) for number in numbers]
+
+    for dataset in (tensors(3), Subset(tensors(3), [0, 1, 2])):
+        dataset.__getitems__ = together  # type: ignore[method-assign, union-attr]
+        ((found,),) = opened(DataLoader(dataset, 3))  # type: ignore[arg-type]
+        assert found.tolist() == [0, 10, 20]
+    monkeypatch.setitem(default_collate_fn_map, Tensor, lambda rows, *, collate_fn_map: len(rows))
+    assert list(opened(DataLoader(tensors(3), 3))) == [[3, 3]]
+
+
+def test_what_is_put_in_the_place_of_tensors_and_indices_counts_at_once() -> None:
+    dataset = tensors(4)
+    part = Subset(dataset, [0, 1, 2, 3])
+    batches = opened(DataLoader(part, 1))
+    assert next(batches)[1].tolist() == [0]
+    dataset.tensors = (dataset.tensors[0], dataset.tensors[1] + 10)
+    assert next(batches)[1].tolist() == [11]
+    part.indices = [3, 2, 1, 0]
+    assert next(batches)[1].tolist() == [11]
+    part.dataset = TensorDataset(torch.zeros(4), torch.arange(20, 24))
+    assert next(batches)[1].tolist() == [20]
+
+
+def test_rows_that_are_gone_are_an_error_as_in_the_plain_loader() -> None:
+    dataset = tensors(4)
+    batches = opened(DataLoader(dataset, 2))
+    next(batches)
+    dataset.tensors = (dataset.tensors[0], dataset.tensors[1][:3])
+    with pytest.raises(IndexError, match="index 3 is out of bounds"):
+        next(batches)
 
 
 def test_a_loader_takes_no_row_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
