@@ -18,6 +18,7 @@ from adaselection.types import Selection, Signals
 from adaselection.windows import refuse_fresh, window_step
 
 STATE_VERSION = 1
+_ROUNDING = 1e-4  # of the mean loss
 
 
 class Policy(Gated, Stepping):
@@ -26,7 +27,7 @@ class Policy(Gated, Stepping):
     def __init__(self, recipe: Recipe, seed: int, settings: dict[str, Any]) -> None:
         super().__init__(recipe, seed)
         self._settings = settings
-        self._warned = False
+        self._warned = self._warned_below = False
 
     def __repr__(self) -> str:
         usual, always = self._usual(), ("method", "rate")
@@ -154,6 +155,7 @@ class Policy(Gated, Stepping):
         """
         if not self._mixes_chances:
             return self.select(signals, reduce=reduce, count=k)
+        self._warn_below_zero(signals.losses)
         return self._through(lambda noise: window_step(self._recipe, self._state, signals, noise, k, reduce), signals)
 
     @property
@@ -203,6 +205,16 @@ class Policy(Gated, Stepping):
         except (AttributeError, RuntimeError, TypeError) as error:
             raise StateError(f"the state dict is damaged: {error}. Take an undamaged checkpoint.") from error
         self._state = PolicyState(*(value.clone() for value in tensors))
+
+    def _warn_below_zero(self, losses: Float[torch.Tensor, " b"]) -> None:
+        """Say once when a rule that counts from 0 gets losses further below it than rounding would bring them."""
+        names = [repr(info.name) for info in self._recipe.methods if info.from_zero]
+        if names and not self._warned_below and bool((losses < -_ROUNDING * losses.abs().mean()).any()):
+            self._warned_below = True
+            checks.warn(
+                f"some losses are below 0, and {' and '.join(names)} cannot tell these instances apart: they count as "
+                "0. Add a constant to the losses, which has no gradient, so that they stay above 0."
+            )
 
     def warn_rounding(self, size: int, k: int) -> None:
         """Say once when rounding to whole rows moves the rate by more than a tenth; `select` does."""

@@ -53,6 +53,7 @@ class MethodInfo:
             shape ``[b]``; None if kept rows all count the same.
         update: new values of its columns, from what the record held of the rows that were trained on and their new
             losses; None if the training loop supplies them.
+        from_zero: whether its rule for recorded losses takes those below 0 for 0, or for a probability above 1.
     """
 
     name: str
@@ -67,6 +68,7 @@ class MethodInfo:
     plane: Plane = "both"
     weights: Callable[[Signals, Tensor], Tensor] | None = None
     update: Callable[[Signals, Tensor], dict[str, Tensor]] | None = None
+    from_zero: bool = False
 
     def __post_init__(self) -> None:
         if self.inclusion is None or isinstance(self.inclusion, TopK):  # so that it follows a replaced function

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adaselection import checks
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.catalogue import GRAD_NORMS, column, gradient_norms, required, row
@@ -40,16 +39,6 @@ def _from_record(value: Tensor | None, what: str) -> Tensor:
     return required(value, what, "read the signals from RecordedLosses")
 
 
-def _losses(signals: Signals, name: str) -> Tensor:
-    """The losses, for a rule that reads nothing from their signs."""
-    if bool((signals.losses < 0).any()):
-        checks.warn(
-            f"{name!r} takes losses below 0 for 0, so these instances are hardly ever drawn. Take 'rank_based', which "
-            "asks for their order only, or AdaSelection's default, which then leaves such rules out."
-        )
-    return signals.losses
-
-
 def _calm_columns(signals: Signals, losses: Tensor) -> dict[str, Tensor]:
     """The columns of early_stopping after a visit of the rows, whose record was ``signals``."""
     calm, previous = _calm(signals), column(signals.columns, "previous", _PREVIOUS).to(losses.dtype)
@@ -71,7 +60,8 @@ RECORDED_ROWS = (
         "losses",
         "after Loshchilov & Hutter 2015 (1511.06343); Schaul et al. 2016 (1511.05952)",
         "drawn in proportion to the loss: hard rows more often, easy ones now and then",
-        inclusion=lambda s, k: F.proportional(_losses(s, "proportional"), k, s.valid),
+        inclusion=lambda s, k: F.proportional(s.losses, k, s.valid),
+        from_zero=True,
     ),
     row(
         "rank_based",
@@ -127,6 +117,7 @@ RECORDED_ROWS = (
         "Nguyen et al. 2023 (2310.10102)",
         "hides the lowest losses, but for those that the model is not confident of",
         inclusion=lambda s, k: F.kakurenbo(s.losses, k, s.valid),
+        from_zero=True,
         own_count=True,
         plane="recorded",
     ),
@@ -151,6 +142,7 @@ RECORDED_ROWS = (
         inclusion=lambda s, k: F.upper_confidence(
             s.losses, _from_record(s.visits, "visits"), _from_record(s.ages, "ages"), k, s.valid
         ),
+        from_zero=True,
         plane="recorded",
     ),
     row(
@@ -177,7 +169,8 @@ RECORDED_ROWS = (
         "losses",
         "Chang et al. 2017 (1704.07433)",
         "in proportion to P(1 - P), P = exp(-loss): neither the known nor the hopeless; for cross-entropy",
-        inclusion=lambda s, k: F.uncertain(_losses(s, "uncertain"), k, s.valid),
+        inclusion=lambda s, k: F.uncertain(s.losses, k, s.valid),
+        from_zero=True,
     ),
     row(
         "capped",
@@ -185,7 +178,8 @@ RECORDED_ROWS = (
         "losses",
         "ours",
         "in proportion to the loss, with the largest quarter held down, as it may be wrong labels",
-        inclusion=lambda s, k: F.capped(_losses(s, "capped"), k, s.valid),
+        inclusion=lambda s, k: F.capped(s.losses, k, s.valid),
+        from_zero=True,
     ),
     row(
         "trusted",

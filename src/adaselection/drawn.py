@@ -115,10 +115,16 @@ def numbered(ids: Sequence[int]) -> list[int]:
     """One batch of the sampler.
 
     Raises:
-        ArgumentError: the sampler gives no numbers.
+        ArgumentError: the sampler gives no numbers, or one below 0.
     """
     try:
-        return list(map(operator.index, ids))
+        found = list(map(operator.index, ids))
+        if found and min(found) < 0:
+            raise ArgumentError(
+                f"the sampler gives the number {min(found)}, and instances are numbered from 0. Let it count from the "
+                "beginning of the data set: number + len(dataset)."
+            )
+        return found
     except TypeError as error:
         raise ArgumentError(
             f"the sampler must give the numbers of the instances, a list of ints for each batch; got {ids!r:.80}. Use "

@@ -102,7 +102,7 @@ def policy_of(given: object, name: str = "policy") -> Policy:
         return given
     got, fix = f"{given!r:.80}", ""
     if isinstance(given, str):
-        fix = f" For one method alone, pass SingleMethod({given!r}, rate=0.3)." if given in methods() else ""
+        fix = f" For one method alone, pass SingleMethod({given!r}, rate=0.3)." if given in methods("recorded") else ""
     elif isinstance(given, type):
         fix = f" That is a class: pass {given.__name__}(...)." if issubclass(given, Policy) else ""
     elif isinstance(given, Iterable):

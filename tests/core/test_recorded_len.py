@@ -226,6 +226,7 @@ def test_loaders_that_cannot_work() -> None:
         RecordedLoader(DataLoader(rows), "uniform")  # type: ignore[arg-type]
     for policy, message in (
         (DataLoader(rows), "got DataLoader. The loader comes first, and the policy after it"),
+        ("uncertain", r"For one method alone, pass SingleMethod\('uncertain', rate=0.3\)"),
         (SingleMethod, r"That is a class: pass SingleMethod\(\.\.\.\)"),
         ("recorded", r"such as AdaSelection\(rate=0.3\); got 'recorded'\.$"),
     ):
@@ -235,3 +236,9 @@ def test_loaders_that_cannot_work() -> None:
     loader = RecordedLoader(named, SingleMethod("uniform", 0.5))
     with pytest.raises(ArgumentError, match=r"a list of ints for each batch; got \['a'\]"):
         next(iter(loader))
+    backwards = DataLoader(rows, sampler=[0, 1, -1], batch_size=1)
+    for rate in (0.5, 1.0):
+        with pytest.raises(
+            ArgumentError, match=r"the number -1, and instances are numbered from 0\. .* len\(dataset\)"
+        ):
+            list(RecordedLoader(backwards, SingleMethod("uniform", rate)))

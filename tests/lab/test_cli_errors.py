@@ -46,6 +46,7 @@ NOTHING_TRAINED = [
     (["tune", "digits", "--learning-rates", "0.1,-1"], "learning rate -1 must be above 0"),
     (["profile", "digits", "--repeats", "0"], "--repeats 0 must be at least 1."),
     (["report", "nowhere"], "no results folder nowhere"),
+    (["report"], "no results folder runs"),
     (["compare", "digits", "--arms", "recorded_al"], "Did you mean 'recorded_all'?"),
     (["run", "digits", "--instances"], "--instances: adaselection records nothing of its rows."),
     (["run", "digits", "--method", "recorded_rho_loss"], "Make them first: adaselection holdout digits --preset smoke"),

@@ -14,7 +14,7 @@ import reference as ref
 import reference_choice as choice
 import reference_evidence as slow
 import reference_recorded as rules
-from adaselection import AdaSelection, Policy, Signals, SingleMethod, checks
+from adaselection import AdaSelection, Policy, Signals, SingleMethod, checks, method_info, methods
 from adaselection import functional as F  # noqa: N812
 from adaselection.step import Noise
 from adaselection.windows import drawn, window_step
@@ -288,12 +288,27 @@ def test_signals_keep_what_the_record_knows() -> None:
     assert seen[0].averages is given.averages
 
 
-@pytest.mark.parametrize("name", ["proportional", "uncertain", "capped"])
-def test_rules_that_read_the_size_of_a_loss_warn_of_losses_below_zero(name: str) -> None:
+@pytest.mark.parametrize("name", ["proportional", "uncertain", "capped", "upper_confidence", "kakurenbo"])
+def test_rules_that_count_from_zero_warn_once_of_losses_below(name: str) -> None:
+    def window(*losses: float) -> Signals:
+        real = torch.tensor(losses)
+        return Signals(real, visits=torch.ones(len(losses), dtype=torch.int64), ages=torch.ones(len(losses)))
+
     policy = SingleMethod(name, rate=0.5)
-    with pytest.warns(UserWarning, match=f"'{name}' takes losses below 0 for 0.*Take 'rank_based'"):
-        found = policy.choose(Signals(torch.tensor([0.5, -1.0, -2.0, 0.6, 0.7, 0.8, 9.0, 9.0])), 2)
-    assert not {1, 2} & set(found.indices.tolist())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        policy.choose(Signals(torch.tensor([0.0, 2.0, 0.5, 0.6])), 2)
+        policy.choose(window(0.0, 2.0, -1e-7, 0.6), 2)  # as rounding leaves them
+    with pytest.warns(UserWarning, match=f"some losses are below 0, and '{name}' cannot .* Add a constant"):
+        policy.choose(window(0.5, -1.0, -2.0, 0.6, 0.7, 0.8, 9.0, 9.0), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        policy.choose(window(0.5, -1.0, -2.0, 0.6, 0.7, 0.8, 9.0, 9.0), 2)
+
+
+def test_rules_of_order_do_not_mind_losses_below_zero() -> None:
+    below_zero = {name for name in methods("recorded") if method_info(name).from_zero}
+    assert below_zero == {"proportional", "uncertain", "capped", "upper_confidence", "kakurenbo"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = SingleMethod("big_loss", rate=0.5).choose(Signals(torch.tensor([-3.0, -1.0, -2.0, -4.0])), 2)
+    assert found.indices.tolist() == [1, 2]

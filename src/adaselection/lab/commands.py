@@ -175,7 +175,7 @@ class Tune(Options):
 class Report:
     """Write one self-contained HTML file about all records of a folder."""
 
-    folder: Positional[Folder]
+    folder: Positional[Folder] = Path("runs")
     output: Annotated[Path, flag("FILE", "the file to write", aliases=["-o"])] = Path("report.html")
 
     def do(self, console: Console) -> None:
