@@ -1,9 +1,9 @@
 """Claim: on a `TensorDataset`, training through a recorded loader takes fewer seconds than through the plain one.
 
-The plain loader takes such rows one by one and stacks them; a recorded loader without workers takes them all at once,
-which saves more than recording and judging cost. Both train as many steps from the same weights, with the default
-policy, in turns; the ratio is taken inside a repeat, and one below 1 says that the recorded loader is faster. The
-digits have 64 numbers a row; the pictures are random ones of 3 x 32 x 32. `part`: of `random_split`.
+The plain loader takes such rows one by one and stacks them; a recorded loader without workers takes them all at once.
+Does that save more than recording, judging and choosing cost? Both train as many steps from the same weights, with the
+default policy, in turns; the ratio is taken inside a repeat, and one below 1 says that the recorded loader is faster.
+The digits have 64 numbers a row; the pictures are random ones of 3 x 32 x 32. `part`: of `random_split`.
 
 `processor` are the seconds that the one thread really ran, which other processes hardly change; `clock` are those of
 the clock.

@@ -121,6 +121,19 @@ def test_a_record_of_other_data_is_run_again_at_its_own_learning_rates(tmp_path:
         script["main"](command)
 
 
+def test_the_guide_names_what_a_tensor_dataset_took() -> None:
+    record = json.loads((BENCHMARKS / "records" / "tensor_dataset.json").read_text(encoding="utf-8"))
+    rows = record["results"]["milliseconds_and_ratios"]
+    small, large, slow = (
+        f"{rows[name]['processor']['ratio']['median']:.2f}"
+        for name in ("digits, perceptron, batch 32", "digits, perceptron, batch 128", "pictures, resnet8, batch 128")
+    )
+    page = " ".join((BENCHMARKS.parent / "docs" / "recorded.md").read_text(encoding="utf-8").split())
+    assert f"took {small} times the plain loader's seconds in batches of 32, and {large} times in batches of" in page
+    assert f"so long that neither shows: {slow}." in page
+    assert f"medians of {record['settings']['repeats']} turns" in page
+
+
 def test_other_models_are_run_again_at_their_own_learning_rates(tmp_path: Path) -> None:
     first = tiny_run("other_models", tmp_path)
     (kept,) = first["results"]["cells"]
