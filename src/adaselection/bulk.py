@@ -38,7 +38,8 @@ def ordered(values: Shaped[Tensor, " b"]) -> Shaped[Tensor, " b"]:
 
     On a CPU by numpy, where there is one: of some thousands of numbers it takes a tenth of the time that torch takes.
     """
-    if values.device.type == "cpu" and values.dtype in _SORTED_BY_NUMPY and _numpy() and not values.requires_grad:
+    plain = values.device.type == "cpu" and values.dtype in _SORTED_BY_NUMPY and not values.requires_grad
+    if plain and not torch.compiler.is_compiling() and _numpy():
         found = values.clone()
         found.numpy().sort()  # in the memory of the tensor
         return found

@@ -67,9 +67,7 @@ def systematic_draw(
     steps = (reach + start).floor()
     crossed = torch.cat((steps[:1], steps[1:] - steps[:-1])).clamp(0, 1)
     crossed = torch.maximum(crossed, walked.floor())  # sure rows stay sure where sums are rounded
-    chosen = crossed.nonzero().flatten() if crossed.device.type == "cpu" else None  # elsewhere it would wait
-    if chosen is None or chosen.shape[0] != k:  # sums are rounded
-        chosen = (2 * crossed + walked).sort(descending=True, stable=True).indices[:k]
+    chosen = (2 * crossed + walked).sort(descending=True, stable=True).indices[:k]
     return ordered(chosen if order is None else order.take(chosen))
 
 
