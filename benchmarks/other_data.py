@@ -122,12 +122,9 @@ def one_setting(name: str, share: float, arguments: argparse.Namespace, known: C
     """Every budget of a set with a share of wrong labels or outliers."""
     torch.set_num_threads(1)
     data = Data(name, arguments.rows)
-    found = []
-    for budget in BUDGETS:
-        cell = known.get((name, share, budget))
-        stays = arguments.opened and cell is not None and not cell["opened"]
-        found.append(cell if stays else one_cell(data, name, share, budget, arguments.repeats, cell))
-    return found
+    return [
+        one_cell(data, name, share, budget, arguments.repeats, known.get((name, share, budget))) for budget in BUDGETS
+    ]
 
 
 def one_cell(
@@ -194,10 +191,6 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--settings", type=int, help="only so many of the first settings")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--again", help="a record whose learning rates, and whose runs of the fixed rule, are kept")
-    parser.add_argument(
-        "--opened", action="store_true",
-        help="with --again: only cells in which anything was left out; a gate that opens less leaves the others alone",
-    )  # fmt: skip
     return run("other_data", CLAIM, parser, measure, show, argv)
 
 
