@@ -97,7 +97,8 @@ def _verdicts(found: Sequence[Compared]) -> str:
     absent = f" (with fewer than two seeds or none: {missing})" if missing else ""
     by_verdict: dict[str, list[str]] = {}
     for group in groups:
-        by_verdict.setdefault(group.verdict.replace("**", ""), []).append(group.task)
+        name = group.task if group.preset == PRESET else f"{group.task} ({group.preset} preset)"
+        by_verdict.setdefault(group.verdict.replace("**", ""), []).append(name)
     verdicts = "; ".join(f"{', '.join(tasks)}: {verdict}" for verdict, tasks in by_verdict.items())
     return (
         f"At equal work, over all {len(found)} cells of task, data and budget (10 to 50 %) that ran{absent}: {counts}. "
