@@ -124,7 +124,7 @@ def diagnose(
             "these signals have no visits or no ages, and a diagnosis is made from the record of the instances. "
             "Take them from RecordedLosses.read(ids, now=...)."
         )
-    losses = signals.losses if signals.averages is None else signals.averages
+    losses = signals.smoothed
     known = signals.visits > 0 if signals.valid is None else signals.valid & (signals.visits > 0)
     losses = torch.where(known, losses.float(), torch.nan)
     has_classes = targets is not None and not targets.is_floating_point()

@@ -13,21 +13,24 @@ from torch import Tensor
 from adaselection import functional as F  # noqa: N812
 from adaselection import kinds
 from adaselection._shapes import Float
+from adaselection.conditions import Condition, Evidence, Thresholds, lacking
+from adaselection.crowd import by_roots, crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
 from adaselection.types import Signals
-from adaselection.verdicts import MEMBERS, RARE, Evidence, Thresholds, ruling
+from adaselection.verdicts import MEMBERS, RARE, ruling
 from adaselection.worth import Worth, how_often
 
 _UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
-_LEVELS, _TENSORS = ("lower", "mean", "upper"), ("sums", "progress", "found")
+_TENSORS = ("sums", "progress", "found", "seen")
 _TINY = sys.float_info.min
-_NUMBERS = ("open", "judged", "level", "lowest", "threshold", "share", *_LEVELS, "explained", "barred", "doubt", "idle")
+_OF_THE_CROWD = ("threshold", "share", "lower", "mean", "negative", "roots")
+_NUMBERS = (*_OF_THE_CROWD, "open", "judged", "level", "lowest", "upper", "explained", "barred", "doubt", "idle")
 
 
 class Earned(Gate):
@@ -39,9 +42,10 @@ class Earned(Gate):
 
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again.
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
-    the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
-    again at later visits, they do not get better through training on others, and it is not a matter of their targets:
-    rare classes that are not learnt have such losses too. Lost when those that are looked at again are no longer of it.
+    the groups stand apart more than the halves of a uniform crowd would (or, of the roots of the losses, more than
+    those of normal errors), the instances of the upper group are of it again at later visits, they do not get better
+    through training on others, and it is not a matter of their targets: rare classes that are not learnt have such
+    losses too. Lost when those that are looked at again are no longer of it.
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
@@ -66,6 +70,7 @@ class Earned(Gate):
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
+        self._seen = torch.full((len(Evidence._fields),), math.nan, dtype=torch.float64)  # evidence of the last window
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
         self._by_target = ByTarget()  # of whole walks, since the last window
         self._worth = Worth()
@@ -79,6 +84,12 @@ class Earned(Gate):
     def verdict(self) -> str:
         """The `ruling` on the last window."""
         return RARE if self._now["barred"] else MEMBERS[int(self._now["open"])]
+
+    @property
+    def lacking(self) -> dict[str, tuple[Condition, ...]]:
+        """By member, what the last window lacked to open for it; nothing before the first, and while one is open."""
+        shut = self._now["judged"] == 1 and self._now["open"] == _UNIFORM
+        return lacking(Evidence(*self._seen.tolist()), self._need) if shut else {}
 
     @property
     def idle(self) -> bool:
@@ -106,28 +117,24 @@ class Earned(Gate):
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
-        averages, losses, now = _averages(signals), signals.losses.double(), self._now
-        groups = F.two_groups(averages)
-        lower = averages[averages <= groups.threshold].double().mean()
-        level = torch.stack([*groups, lower, losses.mean(), losses.square().mean(), (losses < 0).double().mean()])
+        now = self._now
         explained = self._by_target.explained(otherwise=now["explained"])
         gathered = (torch.tensor([explained], dtype=torch.float64), self._sums, self._found, self._progress)
-        found = torch.cat((level, *(part.to(level.device) for part in gathered)))
-        found = found if reduce is None else reduce(found)
-        threshold, apart, share, lower_mean, mean, square, negative, now["explained"], *rest = found.tolist()
-        tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
-        (chosen, draws, total, rows), (seen, before, after) = rest[-7:-3], rest[-3:]
+        seen, (now["explained"], *rest) = crowd(signals, torch.cat(gathered), reduce)
+        (chosen, draws, total, rows), (moved, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         if not now["judged"]:
-            now["level"] = now["lowest"] = mean
-        now["threshold"], now["share"], now["mean"], now["judged"] = threshold, share, mean, 1.0
-        now["lower"], now["lowest"] = lower_mean, min(now["lowest"], mean)
+            now["level"] = now["lowest"] = seen.mean
+        seen = by_roots(seen, signals, self._need, now["level"], reduce)
+        now |= {name: getattr(seen, name) for name in _OF_THE_CROWD} | {"judged": 1.0}
+        now["lowest"] = min(now["lowest"], seen.mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        evidence = self._evidence(apart, tau, finds, sums, negative)
+        evidence = Evidence.of(now, sums, apart=seen.apart, tau=seen.tau, finds=finds)
+        self._seen = torch.tensor(evidence, dtype=torch.float64)
         word = ruling(evidence, self._need, now=MEMBERS[int(now["open"])])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
-        if seen:
+        if moved:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         count = max(1.0, float(sums.visits))
         carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
@@ -137,20 +144,13 @@ class Earned(Gate):
         self._by_target.clear()
         return bool(now["open"])
 
-    def _evidence(self, apart: float, tau: float, finds: float, sums: Movement, negative: float) -> Evidence:
-        """What this window says, in units of the mean loss after the first walk."""
-        now = self._now
-        lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
-        risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
-        learnt, error = F.learnt_from_others(sums), F.learnt_error(sums)
-        moved = (float(sums.visits), F.persistence(sums), learnt, error)
-        return Evidence(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, negative, now["explained"])
-
     def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
         if self._now["open"] == _TRUSTED:
-            chances = F.trusted(_averages(signals), self._need.audit)
+            chances = F.trusted(
+                signals.smoothed, self._need.audit, threshold=self._now["threshold"] if self._now["roots"] else None
+            )
             worth = (chances == 1).double()
         elif self._now["open"] == _UNCERTAIN:
             worth = self._doubts(losses)
@@ -178,7 +178,7 @@ class Earned(Gate):
             return
         threshold = torch.tensor(now["threshold"], dtype=torch.float64, device=losses.device)
         ages = torch.ones_like(new) if before.ages is None else before.ages.double()
-        upper = _averages(before).double() > threshold
+        upper = before.smoothed.double() > threshold
         self._by_target.see(before.targets if self.reads_targets else None, upper)
         self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
         if now["open"] == _TRUSTED:
@@ -213,6 +213,7 @@ class Earned(Gate):
             "sums": self._sums.clone(),
             "progress": self._progress.clone(),
             "found": self._found.clone(),
+            "seen": torch.stack((self._seen.nan_to_num(), self._seen.isnan())),  # equal states compare as equal
             "now": dict(self._now),
             "targets": self._by_target.state_dict(),
             "worth": self._worth.state_dict(),
@@ -238,12 +239,8 @@ class Earned(Gate):
             StateError: the state is of another version.
         """
         self.check(state)
-        self._sums, self._progress, self._found = (state[name].clone() for name in _TENSORS)
+        self._sums, self._progress, self._found, (seen, unknown) = (state[name].clone() for name in _TENSORS)
+        self._seen = seen.masked_fill(unknown.bool(), math.nan)
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
         self._by_target.load_state_dict(state["targets"])
         self._worth.load_state_dict(state["worth"])
-
-
-def _averages(signals: Signals) -> Tensor:
-    """Moving averages of the losses; the losses where there are none."""
-    return signals.losses if signals.averages is None else signals.averages

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from adaselection._shapes import Float
+from adaselection.conditions import Condition
 from adaselection.step import Reduce
 from adaselection.types import Signals
 
@@ -16,6 +17,11 @@ class Gate:
     def verdict(self) -> str | None:
         """None, as it judges nothing."""
         return None
+
+    @property
+    def lacking(self) -> dict[str, tuple[Condition, ...]]:
+        """Nothing."""
+        return {}
 
     @property
     def idle(self) -> bool:
@@ -87,6 +93,14 @@ class Gated:
         The member of the earned mixture that the window got, or ``"rare targets"`` if targets alone shut the gate.
         """
         return self._gate.verdict
+
+    @property
+    def lacking(self) -> dict[str, tuple[Condition, ...]]:
+        """By member of the earned mixture, the conditions that kept the gate shut for it in the last window.
+
+        Empty while it is open, before the first window is judged, and where no evidence is judged.
+        """
+        return self._gate.lacking
 
     @property
     def idle(self) -> bool:

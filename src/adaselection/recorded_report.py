@@ -7,6 +7,7 @@ from typing import Any
 
 from adaselection.base import Policy
 from adaselection.chooser import Tally
+from adaselection.conditions import Condition
 from adaselection.meter import PHASES, STEP_UNITS, Meter
 from adaselection.verdicts import BY_TARGETS, RARE
 
@@ -41,6 +42,8 @@ class RecordedReport:
             alone kept it shut. Empty without a gate: a method that was named chooses from every window.
         targets_found: whether the batches say what each row is, by which the gate tells rare classes from wrong labels;
             None before it looked, and without a gate.
+        lacking: while the gate is shut, by member of the default's mixture the conditions that the last window did not
+            meet: name, value, sign and bound of each.
     """
 
     trained: int
@@ -62,6 +65,7 @@ class RecordedReport:
     fixed_order: bool = False
     verdicts: dict[str, int] = field(default_factory=dict)
     targets_found: bool | None = None
+    lacking: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -91,6 +95,7 @@ class RecordedReport:
             fixed_order=fixed_order and policy.verdict is not None,
             verdicts=dict(tally.verdicts),
             targets_found=policy.targets_found,
+            lacking=policy.lacking,
         )
 
     @property
@@ -166,6 +171,8 @@ class RecordedReport:
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
             rows.insert(4, ("gain an instance", gain))
+        if self.lacking and not self.fixed_order:
+            rows.insert(4, ("nearest", self._nearest()))
         if rare := self.verdicts.get(RARE, 0):
             rows.append((RARE, f"kept in {rare} windows, where what looked wrong was a matter of targets"))
         if self.targets_found is False and any(self.verdicts.get(member) for member in BY_TARGETS):
@@ -184,6 +191,11 @@ class RecordedReport:
         asked = self.rate * self.steps_per_walk
         lost = self.steps_per_pass < 0.9 * asked
         return f"rate {self.rate:g}" + (f" would be {asked:.1f}" if lost else "")
+
+    def _nearest(self) -> str:
+        """The member of which the last window met all but the fewest conditions, and these."""
+        member, lacks = min(self.lacking.items(), key=lambda item: len(item[1]))
+        return f"{member}, but for {'; '.join(map(str, lacks))}"
 
     def _gate(self) -> str:
         if not self.windows:

@@ -57,6 +57,11 @@ class Signals:
     targets: Float[Tensor, "b p"] | None = None
     columns: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def smoothed(self) -> Float[Tensor, " b"]:
+        """Moving averages of the losses; the losses where there are none, shape ``[b]``."""
+        return self.losses if self.averages is None else self.averages
+
     @classmethod
     def blank(cls, size: int, device: torch.device | str = "cpu") -> Signals:
         """Signals of a batch of ``size`` rows for a policy that needs none: every loss is 0."""

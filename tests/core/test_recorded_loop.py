@@ -318,6 +318,8 @@ def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate(
     mixed = recorded(40, 4, AdaSelection(rate=0.5), shuffle=True)
     passes(mixed, 6, lambda number, step: 1.0 + number % 7)
     assert "trained as the plain loader would" in str(mixed.report())
+    assert re.search(r"\nnearest +(hard|trusted|uncertain), but for \w.*\(asks [<>]=? [\d.]+\)\n", str(mixed.report()))
+    assert "nearest" not in said  # a fixed order is why
     assert "order" not in str(mixed.report())
     batches = BatchSampler(RandomSampler(range(40)), 4, drop_last=False)
     own = recorded(40, 4, AdaSelection(rate=0.5), batch_sampler=OwnBatches(batches))

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from adaselection import AdaSelection, Signals, SingleMethod, earned, targets, verdicts
+from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned, targets
 from adaselection import functional as F  # noqa: N812
+from adaselection.conditions import Thresholds
 from adaselection.errors import StateError
 from adaselection.functional.evidence import two_groups
-from adaselection.verdicts import Thresholds
 from adaselection.worth import Worth, how_often
 
 SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
@@ -586,9 +586,13 @@ def test_the_guide_names_the_defaults() -> None:
     page = " ".join((Path(__file__).parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8").split())
     least = f"the upper group must hold at least {100 * default['least']:g} % of the instances"
     assert f"must be above {default['apart']:g}, and {least}" in page
+    assert f"is above {default['tailed']:g} and the losses are no two groups" in page
+    assert (
+        f"the separation of these is above {default['rooted']:g}, and the mean loss of their upper group above" in page
+    )
     assert f"above the threshold again at more than {100 * default['stays']:g} % of the visits" in page
     assert f"With one standard error added it must be below {100 * default['learnt']:.0f} %." in page
-    sure = verdicts._SURE * default["visits"]
+    sure = conditions._SURE * default["visits"]
     assert f"at least {default['visits']} visits, for `uncertain` from {sure}," in page
     assert f"The gate shuts when fewer than {100 * default['lost']:g} % of these" in page
     assert default["audit"] == 1 / 20
@@ -600,15 +604,15 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"are above {default['finds']:g} times the mean" in page
     assert f"the mean loss is above {100 * default['left']:g} % of that after the first walk" in page
     assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
-    assert f"above {verdicts._WRONG:g} times the mean that the first walk saw" in page
-    assert verdicts._OPPOSITE == 3 / 4
+    assert f"above {conditions.WRONG:g} times the mean that the first walk saw" in page
+    assert conditions._OPPOSITE == 3 / 4
     assert "is up by more than three quarters of what the mean of the lower group is down" in page
-    assert f"the mean loss is at most {verdicts._RISEN:g} times the lowest so far" in page
+    assert f"the mean loss is at most {conditions._RISEN:g} times the lowest so far" in page
     assert (
-        f"the mean loss of the lower group is below {verdicts._HALF_KNOWN:g} times the mean that the first walk saw"
+        f"the mean loss of the lower group is below {conditions._HALF_KNOWN:g} times the mean that the first walk saw"
         in page
     )
-    assert f"and at fewer than {100 * verdicts._STUCK:g} %: where none ever leaves" in page
+    assert f"and at fewer than {100 * conditions._STUCK:g} %: where none ever leaves" in page
     assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper group)" in page
     assert f"at least {100 * default['many']:g} % of the instances are in the upper group" in page
     assert f"With one standard error added it must be below {100 * default['slowly']:.0f} % here" in page

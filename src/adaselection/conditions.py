@@ -1,0 +1,209 @@
+"""What is asked of the evidence of recorded losses: the thresholds, and the conditions of each member.
+
+A number that is not known is NaN, which is neither above nor below anything: it opens nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from adaselection import functional as F  # noqa: N812
+from adaselection.functional.evidence import Movement
+
+WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
+_KNOWN = 0.5  # and what is learnt below
+_HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
+_OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
+_SURE = 5  # times the visits that are behind other decisions
+_STUCK = 0.9  # share of visits at which the upper group stays, above which nothing is being learnt
+_RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
+_SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+_LEVELS = ("lower", "mean", "upper")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the evidence suffices.
+
+    Attributes:
+        apart: share of the variance between the groups, above which they are two.
+        rooted: as ``apart``, of the square roots of the losses, which are looked at where ``tau`` is above ``tailed``:
+            outliers of every size are no group among the squares. Roots of squared normal errors have 0.67.
+        tailed: see there; squared errors that follow a Laplace distribution have 2.45.
+        stays: share of visits at which the upper group stays, above which ``trusted`` opens.
+        lost: share below which it shuts.
+        learnt: relative gain of the upper group in a walk through training on others, below which it is wrong: the
+            estimate and one standard error are held against it.
+        least: least share of the upper group; leaving out less is not worth it.
+        audit: chance of an instance of the upper group to be drawn all the same.
+        visits: least visits behind a decision.
+        reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
+            Squared errors that follow a Laplace distribution have 2.45, and nothing is hard there.
+        moves: share of visits at which the upper group stays, below which it is learnt.
+        finds: mean loss that such a draw finds, over that of all, above which the record tells where the loss is.
+        left: mean loss as a share of that after the first walk, above which there is something left to learn.
+        doubtful: share of visits at which the upper group stays, above which ``uncertain`` opens; it shuts where that
+            share less what is learnt is below ``lost``.
+        slowly: as ``learnt``, below which ``uncertain`` opens.
+        many: least share of the upper group for ``uncertain``, to open and to stay. Rare classes, too, are worse than
+            they were while the common ones are learnt.
+        explained: how far targets explain which are in the upper group, from which on it is rare classes or numbers
+            that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
+    """
+
+    apart: float = F.UNIMODAL
+    rooted: float = 0.7
+    tailed: float = 2.5
+    stays: float = 0.7
+    lost: float = 0.35
+    learnt: float = 0.07
+    least: float = 0.02
+    audit: float = 0.05
+    visits: int = 20
+    reduces: float = 3.0
+    moves: float = 0.2
+    finds: float = 1.5
+    left: float = 0.02
+    doubtful: float = 0.5
+    slowly: float = 0.12
+    many: float = 0.35
+    explained: float = 0.4
+
+
+class Evidence(NamedTuple):
+    """What one window and the visits before it say.
+
+    Attributes:
+        apart: share of the variance of the average losses that is between two groups.
+        share: of the instances that is in the upper group.
+        lower: mean of the average losses of the lower group, over the mean loss after the first walk.
+        mean: mean loss, over that after the first walk.
+        risen: mean loss, over the lowest that a window had so far.
+        upper: mean loss at the visits of the upper group, over the mean loss after the first walk.
+        tau: variance reduction of drawing in proportion to the loss.
+        finds: mean loss that such a draw finds, over that of all.
+        visits: of the upper group.
+        stays: share of them at which the instance was of it again.
+        learnt: part of the upper group's loss that goes away in a walk through training on others; NaN if unknown.
+        error: standard error of that.
+        negative: share of the losses that are below 0.
+        explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
+        roots: as ``apart``, of the square roots of the average losses, where these told the groups; else 0.
+    """
+
+    apart: float
+    share: float
+    lower: float
+    mean: float
+    risen: float
+    upper: float
+    tau: float
+    finds: float
+    visits: float
+    stays: float
+    learnt: float
+    error: float
+    negative: float
+    explained: float
+    roots: float
+
+    @classmethod
+    def of(cls, now: Mapping[str, float], sums: Movement, *, apart: float, tau: float, finds: float) -> Evidence:
+        """Put together what a window says, in units of the mean loss after the first walk.
+
+        Args:
+            now: the mean losses ``lower``, ``mean`` and ``upper``, that after the first walk (``level``), the
+                ``lowest`` mean so far, and ``share``, ``negative``, ``explained`` and ``roots`` as they are.
+            sums: of the visits.
+            apart: as in the evidence.
+            tau: likewise.
+            finds: likewise.
+        """
+        lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
+        risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
+        moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
+        rest = now["negative"], now["explained"], now["roots"]
+        return cls(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, *rest)
+
+
+class Condition(NamedTuple):
+    """One number that a member asks for before it gets the weight.
+
+    Attributes:
+        name: what the number is, in words.
+        value: that of the last window; NaN where it is not known, which meets nothing.
+        sign: how it must stand to the bound: ``">"``, ``">="``, ``"<"`` or ``"<="``.
+        bound: the other side.
+    """
+
+    name: str
+    value: float
+    sign: str
+    bound: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the number is as asked."""
+        return bool(_SIGNS[self.sign](self.value, self.bound))
+
+    def __str__(self) -> str:
+        """Name, number and what was asked."""
+        return f"{self.name} {self.value:.4g} (asks {self.sign} {self.bound:.4g})"
+
+
+def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """What `verdicts.wrong` asks before it leaves anything out."""
+    return (
+        Condition("visits", seen.visits, ">=", need.visits),
+        Condition("separation of the roots", seen.roots, ">", need.rooted)
+        if seen.roots > need.rooted
+        else Condition("separation", seen.apart, ">", need.apart),
+        Condition("share of the upper group", seen.share, ">=", need.least),
+        Condition("loss of the upper group", seen.upper, ">", WRONG),
+        Condition("loss of the lower group", seen.lower, "<", _KNOWN),
+        Condition("staying", seen.stays, ">", need.stays),
+        Condition("learnt from others", seen.learnt + seen.error, "<", need.learnt),
+        Condition("explained by targets", seen.explained, "<", need.explained),
+    )
+
+
+def asked_of_doubtful(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """What `verdicts.doubtful` asks at first; of negative losses P (1 - P) says nothing."""
+    return (
+        Condition("visits", seen.visits, ">=", _SURE * need.visits),
+        Condition("losses below 0", seen.negative, "<=", 0.0),
+        Condition("share of the upper group", seen.share, ">=", need.many),
+        Condition("loss of the upper group", seen.upper, ">", WRONG),
+        Condition("growing apart", seen.upper - 1, ">", _OPPOSITE * (1 - seen.lower)),
+        Condition("loss of the lower group", seen.lower, "<", _HALF_KNOWN),
+        Condition("rise of the mean loss", seen.risen, "<=", _RISEN),
+        Condition("staying", seen.stays, ">", need.doubtful),
+        Condition("staying", seen.stays, "<", _STUCK),
+        Condition("learnt from others", seen.learnt + seen.error, "<", need.slowly),
+        Condition("explained by targets", seen.explained, "<", need.explained),
+    )
+
+
+def asked_of_learnable(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """What `verdicts.learnable` asks at first."""
+    return (
+        Condition("visits", seen.visits, ">=", need.visits),
+        Condition("tau", seen.tau, ">", need.reduces),
+        Condition("find", seen.finds, ">=", need.finds),
+        Condition("loss left", seen.mean, ">=", need.left),
+        Condition("separation", seen.apart, "<", need.apart),
+        Condition("staying", seen.stays, "<", need.moves),
+        Condition("learnt from others", seen.learnt + seen.error, ">", 0.0),
+    )
+
+
+ASKED = {"trusted": asked_of_wrong, "uncertain": asked_of_doubtful, "hard": asked_of_learnable}
+
+
+def lacking(seen: Evidence, need: Thresholds) -> dict[str, tuple[Condition, ...]]:
+    """What each member still lacks, in the order of the members."""
+    return {member: tuple(each for each in asked(seen, need) if not each.met) for member, asked in ASKED.items()}

@@ -1,0 +1,86 @@
+"""How the recorded losses of a window lie: as one crowd, or in two groups."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from adaselection import functional as F  # noqa: N812
+from adaselection.conditions import WRONG, Thresholds
+from adaselection.step import Reduce
+from adaselection.types import Signals
+
+
+class Crowd(NamedTuple):
+    """The losses of a window; with several processes the mean of what each of them sees.
+
+    Attributes:
+        threshold: largest average loss of the lower group.
+        apart: share of the variance of the average losses that is between the groups.
+        share: of the instances in the upper group.
+        lower: mean average loss of the lower group.
+        mean: loss.
+        tau: variance reduction of drawing in proportion to the loss; 1 where losses are negative.
+        negative: share of the losses that are below 0.
+        roots: as ``apart``, of the square roots, where these told the groups; 0 where the losses did.
+    """
+
+    threshold: float
+    apart: float
+    share: float
+    lower: float
+    mean: float
+    tau: float
+    negative: float
+    roots: float = 0.0
+
+
+def crowd(signals: Signals, others: Tensor, reduce: Reduce | None = None) -> tuple[Crowd, list[Any]]:
+    """Look at a window.
+
+    Args:
+        signals: of the window, shape ``[b]`` each.
+        others: further numbers that the processes bring together, shape ``[n]``.
+        reduce: mean over the processes; None if there is one.
+
+    Returns:
+        What it looks like, and the other numbers.
+    """
+    averages, losses = signals.smoothed, signals.losses.double()
+    groups = F.two_groups(averages)
+    lower = averages[averages <= groups.threshold].double().mean()
+    level = torch.stack([*groups, lower, losses.mean(), losses.square().mean(), (losses < 0).double().mean()])
+    found = torch.cat((level, others.to(level.device)))
+    found = found if reduce is None else reduce(found)
+    threshold, apart, share, below, mean, square, negative, *rest = found.tolist()
+    tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
+    return Crowd(threshold, apart, share, below, mean, tau, negative), rest
+
+
+def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, reduce: Reduce | None = None) -> Crowd:
+    """The groups of the square roots of the average losses, where these tell what is wrong and the losses do not.
+
+    They are the errors where losses are squared errors. Squares of errors of every size have no gap, and the largest
+    few have most of their variance.
+
+    Args:
+        seen: the crowd of the losses; returned as it is where its tail is short, or there are two groups already.
+        signals: of the window.
+        need: where the evidence suffices.
+        level: mean loss after the first walk; what is wrong is above.
+        reduce: mean over the processes; None if there is one.
+    """
+    if not (seen.tau > need.tailed and seen.apart <= need.apart):
+        return seen
+    averages = signals.smoothed.double()
+    groups = F.two_groups(averages.clamp_min(0.0).sqrt())
+    threshold = groups.threshold.square()
+    upper = averages > threshold
+    sums = [torch.where(group, averages, 0.0).sum() / group.sum().clamp_min(1) for group in (~upper, upper)]
+    found = torch.stack([threshold, groups.separation, groups.share, *sums])
+    edge, roots, share, lower, above = (found if reduce is None else reduce(found)).tolist()
+    told = roots > need.rooted and above > WRONG * level
+    return seen._replace(threshold=edge, share=share, lower=lower, roots=roots) if told else seen
