@@ -92,7 +92,7 @@ class Evidence(NamedTuple):
         error: standard error of that.
         negative: share of the losses that are below 0.
         explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
-        roots: as ``apart``, of the square roots of the average losses, where these told the groups; else 0.
+        roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
     """
 
     apart: float
@@ -160,7 +160,7 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     return (
         Condition("visits", seen.visits, ">=", need.visits),
         Condition("separation of the roots", seen.roots, ">", need.rooted)
-        if seen.roots > need.rooted
+        if seen.roots
         else Condition("separation", seen.apart, ">", need.apart),
         Condition("share of the upper group", seen.share, ">=", need.least),
         Condition("loss of the upper group", seen.upper, ">", WRONG),

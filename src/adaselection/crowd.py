@@ -25,7 +25,7 @@ class Crowd(NamedTuple):
         mean: loss.
         tau: variance reduction of drawing in proportion to the loss; 1 where losses are negative.
         negative: share of the losses that are below 0.
-        roots: as ``apart``, of the square roots, where these told the groups; 0 where the losses did.
+        roots: as ``apart``, of the square roots; 0 where these were not looked at, or their upper group is not wrong.
     """
 
     threshold: float
@@ -67,7 +67,8 @@ def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, redu
     few have most of their variance.
 
     Args:
-        seen: the crowd of the losses; returned as it is where its tail is short, or there are two groups already.
+        seen: the crowd of the losses; returned as it is where its tail is short, or there are two groups already. Where
+            the roots are no two groups either, their separation alone is noted.
         signals: of the window.
         need: where the evidence suffices.
         level: mean loss after the first walk; what is wrong is above.
@@ -82,5 +83,8 @@ def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, redu
     sums = [torch.where(group, averages, 0.0).sum() / group.sum().clamp_min(1) for group in (~upper, upper)]
     found = torch.stack([threshold, groups.separation, groups.share, *sums])
     edge, roots, share, lower, above = (found if reduce is None else reduce(found)).tolist()
-    told = roots > need.rooted and above > WRONG * level
-    return seen._replace(threshold=edge, share=share, lower=lower, roots=roots) if told else seen
+    if not above > WRONG * level:
+        return seen
+    if not roots > need.rooted:
+        return seen._replace(roots=roots)
+    return seen._replace(threshold=edge, share=share, lower=lower, roots=roots)

@@ -148,9 +148,8 @@ class Earned(Gate):
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
         if self._now["open"] == _TRUSTED:
-            chances = F.trusted(
-                signals.smoothed, self._need.audit, threshold=self._now["threshold"] if self._now["roots"] else None
-            )
+            threshold = self._now["threshold"] if self._now["roots"] > self._need.rooted else None
+            chances = F.trusted(signals.smoothed, self._need.audit, threshold=threshold)
             worth = (chances == 1).double()
         elif self._now["open"] == _UNCERTAIN:
             worth = self._doubts(losses)

@@ -173,6 +173,8 @@ class RecordedReport:
             rows.insert(4, ("gain an instance", gain))
         if self.lacking and not self.fixed_order:
             rows.insert(4, ("nearest", self._nearest()))
+        if self.fixed_order and self.selected:
+            rows.append(("order", "never changes, so little tells what is learnt from others; use shuffle=True"))
         if rare := self.verdicts.get(RARE, 0):
             rows.append((RARE, f"kept in {rare} windows, where what looked wrong was a matter of targets"))
         if self.targets_found is False and any(self.verdicts.get(member) for member in BY_TARGETS):
@@ -199,7 +201,8 @@ class RecordedReport:
 
     def _gate(self) -> str:
         if not self.windows:
-            return "nothing recorded yet: the first walk takes every instance"
+            every = "rate 1" if self.rate == 1 else "nothing recorded yet: the first walk"
+            return f"{every} takes every instance"
         if not self.selected:
             why = ": the order never changes, so it cannot judge; use shuffle=True" if self.fixed_order else ""
             return f"shut in all {self.windows} windows{why or ': trained as the plain loader would'}"

@@ -74,7 +74,9 @@ def test_the_groups_of_the_roots_are_those_of_a_slow_reference(errors: list[floa
 def test_one_crowd_of_errors_stays_one(name: str) -> None:
     shape = stats.t(int(name[1])) if name[0] == "t" else getattr(stats, name)
     losses = torch.from_numpy(shape.ppf(PLACES) ** 2)
-    assert rooted(losses, need=Thresholds(tailed=0.0)) == seen_of(losses)
+    found = rooted(losses, need=Thresholds(tailed=0.0))
+    assert 0.4 < found.roots < 0.68
+    assert found._replace(roots=0.0) == seen_of(losses)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
@@ -115,7 +117,7 @@ def test_processes_bring_together_what_each_sees() -> None:
     for part in parts:
         by_roots(seen, Signals(part), NEED, 1.0, gather)
     found = by_roots(seen, Signals(parts[0]), NEED, 1.0, lambda _: torch.stack(each).mean(0))
-    assert found == seen  # the mean of 1 and 0 is no separation
+    assert found == seen._replace(roots=0.5)  # too little: the groups stay as they were
     need = Thresholds(rooted=0.4)
     found = by_roots(seen, Signals(parts[0]), need, 1.0, lambda _: torch.stack(each).mean(0))
     assert (found.roots, found.share, found.lower) == pytest.approx((0.5, 0.05, 1.0))
