@@ -31,9 +31,6 @@ class Thresholds:
 
     Attributes:
         apart: share of the variance between the groups, above which they are two.
-        rooted: as ``apart``, of the square roots of the losses, which are looked at where ``tau`` is above ``tailed``:
-            outliers of every size are no group among the squares. Roots of squared normal errors have 0.67.
-        tailed: see there; squared errors that follow a Laplace distribution have 2.45.
         stays: share of visits at which the upper group stays, above which ``trusted`` opens.
         lost: share below which it shuts.
         learnt: relative gain of the upper group in a walk through training on others, below which it is wrong: the
@@ -56,8 +53,6 @@ class Thresholds:
     """
 
     apart: float = F.UNIMODAL
-    rooted: float = 0.7
-    tailed: float = 2.5
     stays: float = 0.7
     lost: float = 0.35
     learnt: float = 0.07
@@ -92,7 +87,6 @@ class Evidence(NamedTuple):
         error: standard error of that.
         negative: share of the losses that are below 0.
         explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
-        roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
     """
 
     apart: float
@@ -109,7 +103,6 @@ class Evidence(NamedTuple):
     error: float
     negative: float
     explained: float
-    roots: float
 
     @classmethod
     def of(cls, now: Mapping[str, float], sums: Movement, *, apart: float, tau: float, finds: float) -> Evidence:
@@ -117,7 +110,7 @@ class Evidence(NamedTuple):
 
         Args:
             now: the mean losses ``lower``, ``mean`` and ``upper``, that after the first walk (``level``), the
-                ``lowest`` mean so far, and ``share``, ``negative``, ``explained`` and ``roots`` as they are.
+                ``lowest`` mean so far, and ``share``, ``negative`` and ``explained`` as they are.
             sums: of the visits.
             apart: as in the evidence.
             tau: likewise.
@@ -126,7 +119,7 @@ class Evidence(NamedTuple):
         lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
         risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
-        rest = now["negative"], now["explained"], now["roots"]
+        rest = now["negative"], now["explained"]
         return cls(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, *rest)
 
 
@@ -159,9 +152,7 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     """What `verdicts.wrong` asks before it leaves anything out."""
     return (
         Condition("visits", seen.visits, ">=", need.visits),
-        Condition("separation of the roots", seen.roots, ">", need.rooted)
-        if seen.roots
-        else Condition("separation", seen.apart, ">", need.apart),
+        Condition("separation", seen.apart, ">", need.apart),
         Condition("share of the upper group", seen.share, ">=", need.least),
         Condition("loss of the upper group", seen.upper, ">", WRONG),
         Condition("loss of the lower group", seen.lower, "<", _KNOWN),

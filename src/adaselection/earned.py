@@ -14,7 +14,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection import kinds
 from adaselection._shapes import Float
 from adaselection.conditions import Condition, Evidence, Thresholds, lacking
-from adaselection.crowd import by_roots, crowd
+from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
 from adaselection.step import Reduce
@@ -29,7 +29,7 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _TENSORS = ("sums", "progress", "found", "seen")
 _TINY = sys.float_info.min
-_OF_THE_CROWD = ("threshold", "share", "lower", "mean", "negative", "roots")
+_OF_THE_CROWD = ("threshold", "share", "lower", "mean", "negative")
 _NUMBERS = (*_OF_THE_CROWD, "open", "judged", "level", "lowest", "upper", "explained", "barred", "doubt", "idle")
 
 
@@ -42,10 +42,9 @@ class Earned(Gate):
 
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again.
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
-    the groups stand apart more than the halves of a uniform crowd would (or, of the roots of the losses, more than
-    those of normal errors), the instances of the upper group are of it again at later visits, they do not get better
-    through training on others, and it is not a matter of their targets: rare classes that are not learnt have such
-    losses too. Lost when those that are looked at again are no longer of it.
+    the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
+    again at later visits, they do not get better through training on others, and it is not a matter of their targets:
+    rare classes that are not learnt have such losses too. Lost when those that are looked at again are no longer of it.
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
@@ -126,7 +125,6 @@ class Earned(Gate):
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         if not now["judged"]:
             now["level"] = now["lowest"] = seen.mean
-        seen = by_roots(seen, signals, self._need, now["level"], reduce)
         now |= {name: getattr(seen, name) for name in _OF_THE_CROWD} | {"judged": 1.0}
         now["lowest"] = min(now["lowest"], seen.mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
@@ -148,8 +146,7 @@ class Earned(Gate):
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
         if self._now["open"] == _TRUSTED:
-            threshold = self._now["threshold"] if self._now["roots"] > self._need.rooted else None
-            chances = F.trusted(signals.smoothed, self._need.audit, threshold=threshold)
+            chances = F.trusted(signals.smoothed, self._need.audit)
             worth = (chances == 1).double()
         elif self._now["open"] == _UNCERTAIN:
             worth = self._doubts(losses)

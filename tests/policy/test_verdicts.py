@@ -18,16 +18,15 @@ from adaselection.verdicts import RULES, doubtful, learnable, wrong
 NEED = Thresholds()
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.5, finds=1.2,
-    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, roots=0.0
+    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1
 )  # fmt: skip
-ROOTED = LEFT_OUT._replace(apart=0.7, roots=0.75)
 OPPOSED = Evidence(
     apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
-    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, roots=0.0
+    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1
 )  # fmt: skip
 TAIL = Evidence(
     apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
-    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, roots=0.0
+    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1
 )  # fmt: skip
 
 
@@ -159,8 +158,6 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool]) -> None:
     [
         ("trusted", LEFT_OUT, {"apart": 0.7}, ["separation 0.7 (asks > 0.75)"]),
         ("trusted", LEFT_OUT, {"learnt": 0.02}, ["learnt from others 0.07 (asks < 0.07)"]),
-        ("trusted", LEFT_OUT, {"apart": 0.7, "roots": 0.71}, []),
-        ("trusted", LEFT_OUT, {"apart": 0.7, "roots": 0.69}, ["separation of the roots 0.69 (asks > 0.7)"]),
         ("uncertain", OPPOSED, {"lower": 0.4}, ["growing apart 0.4 (asks > 0.45)"]),
         ("uncertain", OPPOSED, {"stays": 0.95}, ["staying 0.95 (asks < 0.9)"]),
         ("uncertain", OPPOSED, {"negative": 0.25}, ["losses below 0 0.25 (asks <= 0)"]),
@@ -191,16 +188,16 @@ def test_what_opens_stays_open_on_the_same_evidence(rule: Callable[..., bool], d
 
 
 def test_every_threshold_decides_something() -> None:
-    """But for `audit`, which is a chance and no threshold, and `tailed`, which is not of the evidence."""
+    """But for `audit`, which is a chance and no threshold."""
     strict = {
         "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
         "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
-        "explained": 0.05, "rooted": 0.9,
+        "explained": 0.05,
     }  # fmt: skip
-    assert {field.name for field in fields(Thresholds)} == {*strict, "audit", "tailed"}
+    assert {field.name for field in fields(Thresholds)} == {*strict, "audit"}
     cases = [
         (rule, seen, now)
-        for rule, seen in ((wrong, LEFT_OUT), (wrong, ROOTED), (doubtful, OPPOSED), (learnable, TAIL))
+        for rule, seen in ((wrong, LEFT_OUT), (doubtful, OPPOSED), (learnable, TAIL))
         for now in (False, True)
     ]
     for name, value in strict.items():
