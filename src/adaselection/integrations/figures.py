@@ -12,7 +12,7 @@ from adaselection.recorded_report import RecordedReport
 def figures(report: Report | RecordedReport) -> dict[str, float]:
     """The numbers of a report by name: ``kept``, ``weights/big_loss``, ``seconds/score`` and the rest.
 
-    What is not known yet is left out. Counts are those since the loader was made; seconds are seconds.
+    What is not known yet is left out. Of the conditions that keep a gate shut their number counts. Counts are those since the loader was made; seconds are seconds.
     """
     return _flat({**report.as_dict(), "kept": report.kept}, "")
 
@@ -24,5 +24,5 @@ def _flat(values: Mapping[str, Any], prefix: str) -> dict[str, float]:
         if isinstance(value, Mapping):
             found |= _flat(value, f"{prefix}{name}/")
         elif value is not None:
-            found[prefix + name] = float(value)
+            found[prefix + name] = float(len(value) if isinstance(value, tuple | list) else value)
     return found
