@@ -12,7 +12,8 @@ from adaselection.recorded_report import RecordedReport
 def figures(report: Report | RecordedReport) -> dict[str, float]:
     """The numbers of a report by name: ``kept``, ``weights/big_loss``, ``seconds/score`` and the rest.
 
-    What is not known yet is left out. Of the conditions that keep a gate shut their number counts. Counts are those since the loader was made; seconds are seconds.
+    What is not known yet is left out. Of the conditions that keep a gate shut their number counts. Counts are those
+    since the loader was made; seconds are seconds.
     """
     return _flat({**report.as_dict(), "kept": report.kept}, "")
 
