@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from adaselection import functional as F  # noqa: N812
+from adaselection.crowd import Crowd
 from adaselection.functional.evidence import Movement
 
-WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
+_WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
 _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
@@ -22,7 +22,6 @@ _SURE = 5  # times the visits that are behind other decisions
 _STUCK = 0.9  # share of visits at which the upper group stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
 _SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-_LEVELS = ("lower", "mean", "upper")
 
 
 @dataclass(frozen=True)
@@ -105,22 +104,25 @@ class Evidence(NamedTuple):
     explained: float
 
     @classmethod
-    def of(cls, now: Mapping[str, float], sums: Movement, *, apart: float, tau: float, finds: float) -> Evidence:
+    def of(
+        cls, seen: Crowd, sums: Movement, *, level: float, lowest: float, upper: float, finds: float, explained: float
+    ) -> Evidence:
         """Put together what a window says, in units of the mean loss after the first walk.
 
         Args:
-            now: the mean losses ``lower``, ``mean`` and ``upper``, that after the first walk (``level``), the
-                ``lowest`` mean so far, and ``share``, ``negative`` and ``explained`` as they are.
+            seen: the window.
             sums: of the visits.
-            apart: as in the evidence.
-            tau: likewise.
-            finds: likewise.
+            level: mean loss after the first walk.
+            lowest: mean loss of a window so far.
+            upper: mean loss at the visits of the upper group.
+            finds: as in the evidence.
+            explained: likewise.
         """
-        lower, mean, upper = (now[of] / now["level"] if now["level"] > 0 else math.nan for of in _LEVELS)
-        risen = now["mean"] / now["lowest"] if now["lowest"] > 0 else math.nan
+        lower, mean, high = (of / level if level > 0 else math.nan for of in (seen.lower, seen.mean, upper))
+        risen = seen.mean / lowest if lowest > 0 else math.nan
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
-        rest = now["negative"], now["explained"]
-        return cls(apart, now["share"], lower, mean, risen, upper, tau, finds, *moved, *rest)
+        window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
+        return cls(*window, *moved, seen.negative, explained)
 
 
 class Condition(NamedTuple):
@@ -154,7 +156,7 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
         Condition("visits", seen.visits, ">=", need.visits),
         Condition("separation", seen.apart, ">", need.apart),
         Condition("share of the upper group", seen.share, ">=", need.least),
-        Condition("loss of the upper group", seen.upper, ">", WRONG),
+        Condition("loss of the upper group", seen.upper, ">", _WRONG),
         Condition("loss of the lower group", seen.lower, "<", _KNOWN),
         Condition("staying", seen.stays, ">", need.stays),
         Condition("learnt from others", seen.learnt + seen.error, "<", need.learnt),
@@ -168,7 +170,7 @@ def asked_of_doubtful(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]
         Condition("visits", seen.visits, ">=", _SURE * need.visits),
         Condition("losses below 0", seen.negative, "<=", 0.0),
         Condition("share of the upper group", seen.share, ">=", need.many),
-        Condition("loss of the upper group", seen.upper, ">", WRONG),
+        Condition("loss of the upper group", seen.upper, ">", _WRONG),
         Condition("growing apart", seen.upper - 1, ">", _OPPOSITE * (1 - seen.lower)),
         Condition("loss of the lower group", seen.lower, "<", _HALF_KNOWN),
         Condition("rise of the mean loss", seen.risen, "<=", _RISEN),

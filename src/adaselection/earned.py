@@ -29,8 +29,8 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _TENSORS = ("sums", "progress", "found", "seen")
 _TINY = sys.float_info.min
-_OF_THE_CROWD = ("threshold", "share", "lower", "mean", "negative")
-_NUMBERS = (*_OF_THE_CROWD, "open", "judged", "level", "lowest", "upper", "explained", "barred", "doubt", "idle")
+_KEPT = ("threshold", "share", "mean")  # of how a window lay
+_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "explained", "barred", "doubt", "idle")
 
 
 class Earned(Gate):
@@ -69,7 +69,7 @@ class Earned(Gate):
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
-        self._seen = torch.full((len(Evidence._fields),), math.nan, dtype=torch.float64)  # evidence of the last window
+        self._seen = Evidence(*[math.nan] * len(Evidence._fields))  # of the last window
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
         self._by_target = ByTarget()  # of whole walks, since the last window
         self._worth = Worth()
@@ -88,7 +88,7 @@ class Earned(Gate):
     def lacking(self) -> dict[str, tuple[Condition, ...]]:
         """By member, what the last window lacked to open for it; nothing before the first, and while one is open."""
         shut = self._now["judged"] == 1 and self._now["open"] == _UNIFORM
-        return lacking(Evidence(*self._seen.tolist()), self._need) if shut else {}
+        return lacking(self._seen, self._need) if shut else {}
 
     @property
     def idle(self) -> bool:
@@ -125,12 +125,12 @@ class Earned(Gate):
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         if not now["judged"]:
             now["level"] = now["lowest"] = seen.mean
-        now |= {name: getattr(seen, name) for name in _OF_THE_CROWD} | {"judged": 1.0}
+        now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0}
         now["lowest"] = min(now["lowest"], seen.mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        evidence = Evidence.of(now, sums, apart=seen.apart, tau=seen.tau, finds=finds)
-        self._seen = torch.tensor(evidence, dtype=torch.float64)
-        word = ruling(evidence, self._need, now=MEMBERS[int(now["open"])])
+        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained")}
+        self._seen = Evidence.of(seen, sums, finds=finds, **levels)
+        word = ruling(self._seen, self._need, now=MEMBERS[int(now["open"])])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
         if moved:
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
@@ -205,11 +205,12 @@ class Earned(Gate):
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""
+        last = torch.tensor(self._seen, dtype=torch.float64)
         return {
             "sums": self._sums.clone(),
             "progress": self._progress.clone(),
             "found": self._found.clone(),
-            "seen": torch.stack((self._seen.nan_to_num(), self._seen.isnan())),  # equal states compare as equal
+            "seen": torch.stack((last.nan_to_num(), last.isnan())),  # equal states compare as equal
             "now": dict(self._now),
             "targets": self._by_target.state_dict(),
             "worth": self._worth.state_dict(),
@@ -236,7 +237,7 @@ class Earned(Gate):
         """
         self.check(state)
         self._sums, self._progress, self._found, (seen, unknown) = (state[name].clone() for name in _TENSORS)
-        self._seen = seen.masked_fill(unknown.bool(), math.nan)
+        self._seen = Evidence(*seen.masked_fill(unknown.bool(), math.nan).tolist())
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
         self._by_target.load_state_dict(state["targets"])
         self._worth.load_state_dict(state["worth"])

@@ -89,7 +89,7 @@ def _judged(recipe: Recipe, state: PolicyState, signals: Signals, inclusions: Te
     if recipe.weighting == "variance":
         return F.variance_utility(losses, F.mix(state.log_weights.exp(), inclusions), inclusions)
     if recipe.weighting == "progress":
-        averages = losses if signals.averages is None else signals.averages.to(losses.dtype)
+        averages = signals.smoothed.to(losses.dtype)
         return F.progress_utility(losses, averages, inclusions)
     return (inclusions * losses).sum(1) / inclusions.sum(1).clamp_min(torch.finfo(losses.dtype).tiny)
 

@@ -600,7 +600,7 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"are above {default['finds']:g} times the mean" in page
     assert f"the mean loss is above {100 * default['left']:g} % of that after the first walk" in page
     assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
-    assert f"above {conditions.WRONG:g} times the mean that the first walk saw" in page
+    assert f"above {conditions._WRONG:g} times the mean that the first walk saw" in page
     assert conditions._OPPOSITE == 3 / 4
     assert "is up by more than three quarters of what the mean of the lower group is down" in page
     assert f"the mean loss is at most {conditions._RISEN:g} times the lowest so far" in page
