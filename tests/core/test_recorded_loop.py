@@ -5,6 +5,7 @@ import multiprocessing
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -325,6 +326,23 @@ def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate(
     own = recorded(40, 4, AdaSelection(rate=0.5), batch_sampler=OwnBatches(batches))
     passes(own, 6, lambda number, step: 1.0 + number % 7)
     assert "order" not in str(own.report())  # torch gives such a loader a sequential sampler, which it does not use
+
+
+def test_the_report_says_that_nothing_is_chosen_at_rate_1() -> None:
+    for rate, said in ((1.0, "rate 1 takes every instance"), (0.5, "nothing recorded yet: the first walk takes every")):
+        loader = recorded(40, 4, AdaSelection(rate=rate), shuffle=True)
+        passes(loader, 1)
+        assert f"\ngate             {said}" in str(loader.report())
+
+
+def test_the_report_goes_on_warning_of_a_fixed_order_once_the_gate_is_open() -> None:
+    loader = recorded(40, 4, AdaSelection(rate=0.5))
+    passes(loader, 6, lambda number, step: 1.0 + number % 7)
+    found = replace(loader.report(), selected=2, verdicts={"uniform": 1, "trusted": 2})
+    assert "\norder            never changes, so little tells what is learnt from others; use shuffle=True" in str(
+        found
+    )
+    assert "\norder" not in str(replace(found, fixed_order=False))
 
 
 def test_the_report_says_what_is_lost_to_whole_steps() -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import DataLoader, TensorDataset
 
+from adaselection import AdaSelection, RecordedLoader
 from adaselection.integrations.figures import figures
 from adaselection.integrations.lightning import AdaSelectionCallback
 from integrations.lightning_parts import LOADERS, Module, fit, selective, trainer
@@ -41,6 +44,19 @@ def test_tensorboard_has_weights_kept_share_and_costs(make: Any, tmp_path: Path)
             assert steps[11] == pytest.approx(last, rel=1e-6) or name in ("forward_step_ratio", "speedup_bound")
     assert logged["adaselection/steps"] == {2: 3, 5: 6, 8: 9, 11: 12}
     assert logged["adaselection/trained"] == {2: 30, 5: 60, 8: 90, 11: 120}
+
+
+def test_of_conditions_that_keep_a_gate_shut_their_number_is_logged() -> None:
+    inner = DataLoader(TensorDataset(torch.arange(40)), 4, shuffle=True)
+    loader = RecordedLoader(inner, AdaSelection(rate=0.5))
+    for _ in range(6):
+        for (numbers,) in loader:
+            loader.record(1.0 + numbers % 7)
+    lacks = loader.report().lacking
+    assert set(lacks) == {"trusted", "uncertain", "hard"}
+    found = figures(loader.report())
+    assert {name: found[f"lacking/{name}"] for name in lacks} == {name: len(each) for name, each in lacks.items()}
+    assert min(map(len, lacks.values())) > 0
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

@@ -302,6 +302,19 @@ def test_the_short_table_has_what_differs_at_half_or_at_all_of_the_work_and_name
     assert "over all 3 cells" in text  # those of the budgets that are judged
 
 
+def test_the_verdict_names_a_preset_that_is_not_the_judged_one():
+    noisy, gpu = {"config": {"label_noise": 0.4}}, {"config": {"label_noise": 0.4, "preset": "gpu"}}
+    text = brief.short(
+        [
+            *runs("uniform_budget", BASE, task="cifar10", **noisy),
+            *runs("recorded", BASE, task="cifar10", **noisy, policy_trace=SHUT),
+            *runs("uniform_budget", BASE, task="cifar10", **gpu),
+            *runs("recorded", moved(BASE, 5.0), task="cifar10", **gpu, policy_trace=OPEN),
+        ]
+    )
+    assert "must be above -0.3 points (-1 %): cifar10: holds so far; cifar10 (gpu preset): holds. Won" in text
+
+
 def test_the_short_table_of_nothing():
     assert brief.short([make(arm="full")]) == "No runs yet."
 

@@ -25,5 +25,5 @@ def _flat(values: Mapping[str, Any], prefix: str) -> dict[str, float]:
         if isinstance(value, Mapping):
             found |= _flat(value, f"{prefix}{name}/")
         elif value is not None:
-            found[prefix + name] = float(len(value) if isinstance(value, tuple | list) else value)
+            found[prefix + name] = float(len(value) if isinstance(value, tuple) else value)
     return found
