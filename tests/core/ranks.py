@@ -32,7 +32,7 @@ def two_ranks(
 ) -> list[Any]:
     """What two processes, or ``world``, had to say: each runs the code and writes ``RANK.json`` into the folder.
 
-    All must end well within the time; what they wrote to standard error is shown if they do not.
+    All must end well within the time: one that does not says where it hangs. What they wrote is shown then.
     """
     paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
     shared = {
@@ -41,9 +41,10 @@ def two_ranks(
         "MASTER_PORT": str(free_port()),
         "WORLD_SIZE": str(world),
     }
+    watched = f"import faulthandler; faulthandler.dump_traceback_later({seconds}, exit=True)\n{child}"
     children = [
         subprocess.Popen(
-            [sys.executable, *flags, "-c", child, str(folder), *arguments],
+            [sys.executable, *flags, "-c", watched, str(folder), *arguments],
             env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"} | env,
             stderr=subprocess.PIPE,
             text=True,
@@ -51,9 +52,10 @@ def two_ranks(
         for rank in range(world)
     ]
     try:
-        errors = [process.communicate(timeout=seconds)[1] for process in children]
+        errors = [process.communicate(timeout=seconds + 30)[1] for process in children]
     finally:
         for process in children:
             process.kill()
+            process.communicate()  # so that nothing is left for another test to stumble over
     assert [process.returncode for process in children] == [0] * world, "\n".join(errors)
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world)]
