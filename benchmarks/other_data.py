@@ -25,6 +25,7 @@ from _fit import best_of, fit, gained, perceptron, wrong_labels
 from _record import before, run
 from _sets import SETS
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 from sklearn import metrics, preprocessing
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -53,16 +54,20 @@ class Data:
     """One set: training, validation and test rows, standardised by those that are not for testing."""
 
     def __init__(self, name: str, size: int) -> None:
-        _, self.classes, make = SETS[name]
-        x, y = make(size)
+        _, classes, make = SETS[name]
+        self.prepare(*make(size), classes=classes)
+
+    def prepare(self, x: NDArray[Any], y: NDArray[Any], *, classes: bool) -> None:
+        """Mix the rows, and standardise them."""
+        self.classes = classes
         order = np.random.default_rng(7).permutation(len(x))
         x, y, self.test = x[order], y[order], len(x) * 7 // 10
         x = preprocessing.StandardScaler().fit(x[: self.test]).transform(x)
-        if not self.classes:
+        if not classes:
             y = (y - y[: self.test].mean()) / y[: self.test].std()
         self.inputs = torch.from_numpy(x).float()
-        self.targets = torch.from_numpy(y).long() if self.classes else torch.from_numpy(y).float()
-        self.outputs = int(y.max()) + 1 if self.classes else 1
+        self.targets = torch.from_numpy(y).long() if classes else torch.from_numpy(y).float()
+        self.outputs = int(y.max()) + 1 if classes else 1
 
     def parts(self, validation: bool) -> tuple[slice, slice]:
         """Rows to train on, and rows to judge by."""

@@ -1,4 +1,6 @@
-"""Write docs/results/other_data.md from the records of ``benchmarks/other_data.py`` and ``other_models.py``.
+"""Write docs/results/other_data.md from the records of three benchmarks.
+
+They are ``benchmarks/other_data.py``, ``real_numbers.py`` and ``other_models.py``.
 
 Run ``python tools/other_data.py`` after one of these has changed. A test holds that it would change nothing.
 """
@@ -13,10 +15,10 @@ from adaselection.lab.judging import markdown as md
 from adaselection.lab.store import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORDS = [ROOT / "benchmarks" / "records" / f"{name}.json" for name in ("other_data", "other_models")]
+RECORDS = [ROOT / "benchmarks" / "records" / f"{name}.json" for name in ("other_data", "other_models", "real_numbers")]
 PAGE = ROOT / "docs" / "results" / "other_data.md"
 INTRO = """\
-<!-- Written by `python tools/other_data.py` from the records of two benchmarks. Do not edit by hand. -->
+<!-- Written by `python tools/other_data.py` from the records of three benchmarks. Do not edit by hand. -->
 
 # Other data
 
@@ -44,6 +46,15 @@ No setting was made on these either. Small trainings with AdamW, also on labels 
 are labels. The learning rate is the best of three for the plain loader on a validation split at the same budget. \
 Accuracy or average precision in %, else the mean loss of rows that were held out."""
 MODEL_HEADERS = ("kind", "wrong", "budget", "plain loader", "difference [95 % CI]", "in", "left out")
+NUMBERS = """\
+## Real numbers
+
+Data sets of R's packages, 350 to 1,000 rows each, with a number as target that people do predict; as they are, and \
+with 20 and 40 % of the targets swapped among their rows, so that a wrong one is as likely as a right one. They were \
+listed before any of them was trained on; what is asked of numbers was set on larger sets of the same packages. After \
+a first run it was made to hold where many targets are alike too, which changes *debt on credit cards* and *grades*. 30 \
+passes, the rest as in the first table: the difference is in % of the plain loader's squared error on clean rows."""
+NUMBER_HEADERS = ("target", "wrong", "rows", "plain loader", "difference [95 % CI]", "left out")
 WHY_LOST = """ Where a class has few rows, wrong labels of it are more than right ones, and both are left out."""
 FIXED = """\
 The rule `uncertain` alone, as `SingleMethod("uncertain", rate=0.3)`, draws by P(1 - P) from its second walk on, \
@@ -117,6 +128,33 @@ def _models(record: dict[str, Any]) -> str:
     return "\n\n".join((MODELS, verdict, described, md.table(MODEL_HEADERS, rows), _measured(record)))
 
 
+def _numbers(record: dict[str, Any]) -> str:
+    """The section on real numbers."""
+    results, cells = record["results"], record["results"]["cells"]
+    told = []
+    for share in sorted({cell["wrong"] for cell in cells}):
+        some = [cell for cell in cells if cell["wrong"] == share]
+        won, lost = _told(some)
+        left, mean = sum(cell["opened"] > 0 for cell in some), sum(cell["difference"] for cell in some) / len(some)
+        told.append(
+            f"with {wording.share(share)} wrong something was left out in {left} of {len(some)}: {won} won by the "
+            f"interval, {lost} lost, on average {wording.signed(mean, 1)} %"
+        )
+    verdict = (
+        f"Of {len(cells)} cells, {'; '.join(told)}. In {results['worse'] or 'none'} the mean is worse than "
+        f"{wording.signed(results['bar'], 0)} %; the bar, none, is {'met' if results['met'] else 'not met'}."
+    )
+    rows = [
+        (
+            cell["set"], wording.share(cell["wrong"]), str(cell["rows"]), wording.number(cell["plain"], 3),
+            _difference(cell), f"{cell['opened']} of {cell['seeds']}",
+        )
+        for cell in cells
+    ]  # fmt: skip
+    described = md.bullets(f"*{name}*: `{what}`" for name, what in results["sets"].items())
+    return "\n\n".join((NUMBERS, verdict, described, md.table(NUMBER_HEADERS, rows), _measured(record)))
+
+
 def _measured(record: dict[str, Any]) -> str:
     where = record["environment"]
     return (
@@ -125,7 +163,7 @@ def _measured(record: dict[str, Any]) -> str:
     )
 
 
-def page(record: dict[str, Any], models: dict[str, Any]) -> str:
+def page(record: dict[str, Any], models: dict[str, Any], numbers: dict[str, Any]) -> str:
     """The page."""
     results = record["results"]
     cells, sets = results["cells"], results["sets"]
@@ -144,8 +182,8 @@ def page(record: dict[str, Any], models: dict[str, Any]) -> str:
     )
     described = md.bullets(f"*{name}*: {entry['what']}" for name, entry in sets.items())
     table = md.table(HEADERS, rows)
-    parts = (INTRO, verdict, _fixed(cells, classes), described, table, _measured(record), _models(models))
-    return "\n\n".join(parts) + "\n"
+    first = (INTRO, verdict, _fixed(cells, classes), described, table, _measured(record))
+    return "\n\n".join((*first, _numbers(numbers), _models(models))) + "\n"
 
 
 def main() -> None:

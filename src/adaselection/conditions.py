@@ -14,7 +14,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection.crowd import Crowd
 from adaselection.functional.evidence import Movement
 
-_WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
+WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
 _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
@@ -30,6 +30,14 @@ class Thresholds:
 
     Attributes:
         apart: share of the variance between the groups, above which they are two.
+        rooted: where targets are numbers, as ``apart``, of the square roots of the losses: outliers of every size are
+            no group among the squares. Roots of squared normal errors have 0.67.
+        common: largest share of the rows that one target may have there; where many are 0, the others are a group.
+        tailed: where targets are numbers, ``tau`` above which ``trusted`` opens. Squared normal errors have 1.73, and
+            1.34 where targets of all sizes are as frequent and nothing is learnt of them: these are two groups too.
+        far: where targets are numbers, mean loss of the upper group over that of all after the first walk, above which
+            ``trusted`` opens. A target that is taken for another is off by twice the variance, and one that is not
+            learnt by no more than at first: above any threshold that is twice the mean where all are as frequent.
         stays: share of visits at which the upper group stays, above which ``trusted`` opens.
         lost: share below which it shuts.
         learnt: relative gain of the upper group in a walk through training on others, below which it is wrong: the
@@ -52,6 +60,10 @@ class Thresholds:
     """
 
     apart: float = F.UNIMODAL
+    rooted: float = 0.7
+    common: float = 0.125
+    tailed: float = 1.75
+    far: float = 3.0
     stays: float = 0.7
     lost: float = 0.35
     learnt: float = 0.07
@@ -86,6 +98,8 @@ class Evidence(NamedTuple):
         error: standard error of that.
         negative: share of the losses that are below 0.
         explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
+        numbers: 1 where targets are known to be numbers rather than classes, else less.
+        roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
     """
 
     apart: float
@@ -102,10 +116,21 @@ class Evidence(NamedTuple):
     error: float
     negative: float
     explained: float
+    numbers: float
+    roots: float
 
     @classmethod
     def of(
-        cls, seen: Crowd, sums: Movement, *, level: float, lowest: float, upper: float, finds: float, explained: float
+        cls,
+        seen: Crowd,
+        sums: Movement,
+        *,
+        level: float,
+        lowest: float,
+        upper: float,
+        finds: float,
+        explained: float,
+        numbers: float,
     ) -> Evidence:
         """Put together what a window says, in units of the mean loss after the first walk.
 
@@ -117,12 +142,13 @@ class Evidence(NamedTuple):
             upper: mean loss at the visits of the upper group.
             finds: as in the evidence.
             explained: likewise.
+            numbers: likewise.
         """
         lower, mean, high = (of / level if level > 0 else math.nan for of in (seen.lower, seen.mean, upper))
         risen = seen.mean / lowest if lowest > 0 else math.nan
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
         window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
-        return cls(*window, *moved, seen.negative, explained)
+        return cls(*window, *moved, seen.negative, explained, numbers, seen.roots)
 
 
 class Condition(NamedTuple):
@@ -152,11 +178,16 @@ class Condition(NamedTuple):
 
 def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     """What `verdicts.wrong` asks before it leaves anything out."""
+    rooted = Condition("separation of the roots", seen.roots, ">", need.rooted)
+    groups = rooted if seen.roots else Condition("separation", seen.apart, ">", need.apart)
+    numbers = seen.numbers == 1
+    tail = (Condition("tau", seen.tau, ">", need.tailed),) if numbers else ()
     return (
         Condition("visits", seen.visits, ">=", need.visits),
-        Condition("separation", seen.apart, ">", need.apart),
+        groups,
+        *tail,
         Condition("share of the upper group", seen.share, ">=", need.least),
-        Condition("loss of the upper group", seen.upper, ">", _WRONG),
+        Condition("loss of the upper group", seen.upper, ">", need.far if numbers else WRONG),
         Condition("loss of the lower group", seen.lower, "<", _KNOWN),
         Condition("staying", seen.stays, ">", need.stays),
         Condition("learnt from others", seen.learnt + seen.error, "<", need.learnt),
@@ -170,7 +201,7 @@ def asked_of_doubtful(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]
         Condition("visits", seen.visits, ">=", _SURE * need.visits),
         Condition("losses below 0", seen.negative, "<=", 0.0),
         Condition("share of the upper group", seen.share, ">=", need.many),
-        Condition("loss of the upper group", seen.upper, ">", _WRONG),
+        Condition("loss of the upper group", seen.upper, ">", WRONG),
         Condition("growing apart", seen.upper - 1, ">", _OPPOSITE * (1 - seen.lower)),
         Condition("loss of the lower group", seen.lower, "<", _HALF_KNOWN),
         Condition("rise of the mean loss", seen.risen, "<=", _RISEN),

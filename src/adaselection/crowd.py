@@ -24,6 +24,7 @@ class Crowd(NamedTuple):
         mean: loss.
         tau: variance reduction of drawing in proportion to the loss; 1 where losses are negative.
         negative: share of the losses that are below 0.
+        roots: as ``apart``, of the square roots; 0 where `roots.by_roots` did not look at these.
     """
 
     threshold: float
@@ -33,6 +34,7 @@ class Crowd(NamedTuple):
     mean: float
     tau: float
     negative: float
+    roots: float = 0.0
 
 
 def crowd(signals: Signals, others: Tensor, reduce: Reduce | None = None) -> tuple[Crowd, list[Any]]:

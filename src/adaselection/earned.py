@@ -17,6 +17,7 @@ from adaselection.conditions import Condition, Evidence, Thresholds, lacking
 from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
+from adaselection.roots import by_roots
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
 from adaselection.types import Signals
@@ -29,8 +30,9 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _TENSORS = ("sums", "progress", "found", "seen")
 _TINY = sys.float_info.min
+_TOLD = ("explained", "numbers", "common")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
-_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "explained", "barred", "doubt", "idle")
+_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", *_TOLD, "barred", "doubt", "idle")
 
 
 class Earned(Gate):
@@ -44,7 +46,9 @@ class Earned(Gate):
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
     the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
     again at later visits, they do not get better through training on others, and it is not a matter of their targets:
-    rare classes that are not learnt have such losses too. Lost when those that are looked at again are no longer of it.
+    rare classes that are not learnt have such losses too. Where targets are numbers, losses are squares of errors: the
+    groups may be those of the roots, and what is asked of them is another. Lost when those that are looked at again are
+    no longer of it.
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
@@ -117,18 +121,20 @@ class Earned(Gate):
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
         now = self._now
-        explained = self._by_target.explained(otherwise=now["explained"])
-        gathered = (torch.tensor([explained], dtype=torch.float64), self._sums, self._found, self._progress)
-        seen, (now["explained"], *rest) = crowd(signals, torch.cat(gathered), reduce)
+        told = torch.tensor(self._by_target.told(*(now[of] for of in _TOLD)), dtype=torch.float64)
+        gathered = torch.cat((told, self._sums, self._found, self._progress))
+        seen, (now["explained"], now["numbers"], now["common"], *rest) = crowd(signals, gathered, reduce)
         (chosen, draws, total, rows), (moved, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         if not now["judged"]:
             now["level"] = now["lowest"] = seen.mean
+        if now["numbers"] == 1 and now["common"] <= self._need.common:
+            seen = by_roots(seen, signals, self._need, now["level"], reduce)
         now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0}
         now["lowest"] = min(now["lowest"], seen.mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained")}
+        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "numbers")}
         self._seen = Evidence.of(seen, sums, finds=finds, **levels)
         word = ruling(self._seen, self._need, now=MEMBERS[int(now["open"])])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
@@ -146,7 +152,8 @@ class Earned(Gate):
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
         if self._now["open"] == _TRUSTED:
-            chances = F.trusted(signals.smoothed, self._need.audit)
+            threshold = self._now["threshold"] if self._seen.roots > self._need.rooted else None
+            chances = F.trusted(signals.smoothed, self._need.audit, threshold=threshold)
             worth = (chances == 1).double()
         elif self._now["open"] == _UNCERTAIN:
             worth = self._doubts(losses)

@@ -140,21 +140,20 @@ class ByTarget:
         self._values = together([self._values, targets[:room].cpu()]).double()
         self._upper = torch.cat((self._upper, upper[:room].cpu()))
 
-    def explained(self, otherwise: float) -> float:
-        """How far any of the columns explains which are of the upper group; ``otherwise`` where none is known.
+    def told(self, explained: float, numbers: float, common: float) -> tuple[float, float, float]:
+        """What the targets tell; as given if none is known.
 
-        Of whole numbers with enough rows each, as classes are, `functional.explained`; else `functional.one_sided`.
+        Returns:
+            How far they explain which are of the upper group, `functional.explained` of classes and
+            `functional.one_sided` of numbers, the most of all columns; 1 if all columns are numbers, else 0; and the
+            largest share that a value of any of them has. Classes are whole numbers with enough rows each.
         """
-        found = [self._explained(column) for column in self._values.T if bool(column.isfinite().any())]
-        return max(found) if found else otherwise
-
-    def _explained(self, values: Float[Tensor, " k"]) -> float:
-        known = values.isfinite()
-        distinct, places = values[known].unique(return_inverse=True)
-        counts = places.bincount(), places[self._upper[known]].bincount(minlength=len(distinct))
-        rows, upper = (count.double() for count in counts)
-        classes = len(distinct) * _EACH <= len(places) and bool((distinct == distinct.round()).all())
-        return F.explained(rows, upper) if classes else F.one_sided(rows, upper)
+        known = [(column.isfinite(), column) for column in self._values.T]
+        found = [_told(column[finite], self._upper[finite]) for finite, column in known if bool(finite.any())]
+        if not found:
+            return explained, numbers, common
+        parts, all_numbers, shares = zip(*found, strict=True)
+        return max(parts), min(all_numbers), max(shares)
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken."""
@@ -177,3 +176,13 @@ class ByTarget:
         """Go on from `state_dict`, which `check` has seen."""
         self._values, self._upper = state["values"].clone(), state["upper"].clone()
         self.found = _FOUND[state["found"]]
+
+
+def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"]) -> tuple[float, float, float]:
+    """What one column tells."""
+    distinct, places = values.unique(return_inverse=True)
+    counts = places.bincount(), places[upper].bincount(minlength=len(distinct))
+    rows, above = (count.double() for count in counts)
+    classes = len(distinct) * _EACH <= len(values) and bool((distinct == distinct.round()).all())
+    explained = F.explained(rows, above) if classes else F.one_sided(rows, above)
+    return explained, float(not classes), float(rows.max()) / len(values)

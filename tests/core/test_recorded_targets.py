@@ -1,5 +1,6 @@
 """Targets on their way from the batches to a policy that observes: which parts they are, and whose row each is."""
 
+import math
 from collections import UserDict, namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -192,19 +193,19 @@ def test_what_is_not_one_for_each_row_is_refused_and_the_batch_still_waits(said:
 
 def test_classes_by_hand() -> None:
     counts = ByTarget()
-    assert counts.explained(otherwise=0.7) == 0.7
+    assert counts.told(0.7, 0.3, 0.2)[0] == 0.7
     counts.see(None, torch.tensor([True]))
     counts.see(torch.empty(2, 0, dtype=torch.float64), torch.tensor([True, False]))
-    assert counts.explained(otherwise=0.7) == 0.7
+    assert counts.told(0.7, 0.3, 0.2)[0] == 0.7
     minus, plus = some([-1] * 20), some([1] * 20)
     counts.see(minus, torch.arange(20) < 4)
     again = ByTarget()
     again.load_state_dict(counts.state_dict())
     again.see(plus, torch.arange(20) < 16)
     # within 20 * .16 twice over 38, total 40 * .25 over 39
-    assert again.explained(otherwise=0.7) == pytest.approx(1 - 6.4 / 38 / (10 / 39))
+    assert again.told(0.7, 0.3, 0.2)[0] == pytest.approx(1 - 6.4 / 38 / (10 / 39))
     again.clear()
-    assert again.explained(otherwise=0.7) == 0.7
+    assert again.told(0.7, 0.3, 0.2)[0] == 0.7
 
 
 def test_the_column_that_explains_most_counts_and_nan_does_not() -> None:
@@ -213,10 +214,10 @@ def test_the_column_that_explains_most_counts_and_nan_does_not() -> None:
     alike, rare = [0.0] * 40, [1.0] * 10 + [0.0] * 30
     counts.see(some(alike[:20], rare[:20]), upper[:20])
     counts.see(some(alike[20:]), upper[20:])  # the second is not there: all that is known of it is as rare as before
-    assert counts.explained(otherwise=0.7) == pytest.approx(1)
+    assert counts.told(0.7, 0.3, 0.2)[0] == pytest.approx(1)
     lost = ByTarget()
     lost.see(some([float("nan")] * 40), upper)
-    assert lost.explained(otherwise=0.7) == 0.7
+    assert lost.told(0.7, 0.3, 0.2)[0] == 0.7
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6, 1e30])
@@ -226,7 +227,7 @@ def test_numbers_of_both_ends_explain_nothing_and_those_of_one_all(scale: float,
     for upper, expected in ((abs(numbers) > 3, 0.0), (numbers > 3, 1.0), (numbers < -3, 1.0)):
         counts = ByTarget()
         counts.see(torch.from_numpy(scale * numbers + shift).unsqueeze(1), torch.from_numpy(upper))
-        assert counts.explained(otherwise=0.7) == pytest.approx(expected, abs=0.1 if expected else 0.02)
+        assert counts.told(0.7, 0.3, 0.2)[0] == pytest.approx(expected, abs=0.1 if expected else 0.02)
 
 
 def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> None:
@@ -237,7 +238,26 @@ def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> N
             torch.randperm(5000, generator=chance).double().unsqueeze(1), torch.rand(5000, generator=chance) < 0.3
         )
     assert counts.state_dict()["values"].shape == (8192, 1)
-    assert abs(counts.explained(otherwise=0.7)) < 0.01
+    assert abs(counts.told(0.7, 0.3, 0.2)[0]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("columns", "numbers", "common"),
+    [
+        ([[0.5, 1.5, 2, 3, 4, 5, 6, 7]], 1.0, 1 / 8),
+        ([[0.5, 0.5, 2, 3, 4, 5, 6, 7]], 1.0, 1 / 4),
+        ([[0, 1, 2, 3, 4, 5, 6, 7]], 1.0, 1 / 8),
+        ([[0, 0, 0, 0, 1, 1, 1, 1] * 2], 0.0, 1 / 2),  # classes
+        ([[0.5, 1.5, 2, 3, 4, 5, 6, 7] * 2, [0, 0, 0, 0, 1, 1, 1, 1] * 2], 0.0, 1 / 2),  # one part alone is not enough
+        ([[0.5, 1.5, 2, 3, 4, 5, 6, 7], [math.nan] * 8], 1.0, 1 / 8),
+        ([[math.nan] * 8], 0.3, 0.2),
+    ],
+)  # fmt: skip
+def test_what_numbers_are(columns: list[list[float]], numbers: float, common: float) -> None:
+    counts = ByTarget()
+    assert counts.told(0.7, 0.3, 0.2) == (0.7, 0.3, 0.2)
+    counts.see(some(*columns), torch.arange(len(columns[0])) < 2)
+    assert counts.told(0.7, 0.3, 0.2)[1:] == (numbers, common)
 
 
 # Through the loader

@@ -22,6 +22,7 @@ TINY = {
     "other_data": ["--rows", "60", "--settings", "1"],
     "other_models": ["--epochs", "1", "--settings", "1"],
     "tensor_dataset": ["--passes", "2", "--pictures", "768"],
+    "real_numbers": ["--rows", "160", "--settings", "2"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
 ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
@@ -121,6 +122,33 @@ def test_a_record_of_other_data_is_run_again_at_its_own_learning_rates(tmp_path:
         script["main"](command)
 
 
+def test_real_numbers_are_run_again_at_their_own_learning_rates(tmp_path: Path) -> None:
+    first = tiny_run("real_numbers", tmp_path)
+    kept = first["results"]["cells"]
+    assert [cell["wrong"] for cell in kept] == [0.0, 0.2]
+    for cell in kept:
+        cell["learning_rate"] = min({0.003, 0.01} - {cell["learning_rate"]})
+    (tmp_path / "known.json").write_text(json.dumps(first), encoding="utf-8")
+    script = runpy.run_path(str(BENCHMARKS / "real_numbers.py"))
+    more = ["--again", str(tmp_path / "known.json"), *TINY["real_numbers"]]
+    script["main"](["--repeats", "1", "--out", str(tmp_path), *more])
+    again = json.loads((tmp_path / "real_numbers.json").read_text(encoding="utf-8"))["results"]["cells"]
+    assert [cell["learning_rate"] for cell in again] == [cell["learning_rate"] for cell in kept]
+    assert all(cell["plain"] != other["plain"] for cell, other in zip(again, kept, strict=True))
+
+
+def test_real_numbers_have_inputs_that_do_not_give_them_away_and_wrong_ones_are_swapped() -> None:
+    script = runpy.run_path(str(BENCHMARKS / "real_numbers.py"))
+    data = script["Real"]("pay in baseball", None)  # whose logarithm is a column too
+    ranks = torch.cat((data.inputs, data.targets.unsqueeze(1)), 1).argsort(0).argsort(0).double()
+    assert ranks.T.corrcoef()[-1, :-1].abs().max() < 0.97
+    assert data.inputs.shape == (330, 45)
+    assert data.inputs.isfinite().all()
+    wrong = data.spoilt(data.targets, 0.4, 0)
+    assert 0.3 < (wrong != data.targets).double().mean() < 0.45
+    assert torch.equal(wrong.sort().values, data.targets.sort().values)
+
+
 def test_the_guide_names_what_a_tensor_dataset_took() -> None:
     record = json.loads((BENCHMARKS / "records" / "tensor_dataset.json").read_text(encoding="utf-8"))
     rows = record["results"]["milliseconds_and_ratios"]
@@ -173,7 +201,7 @@ def test_the_page_about_other_data_says_what_its_records_say() -> None:
     root = BENCHMARKS.parent
     records = [
         json.loads((BENCHMARKS / "records" / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("other_data", "other_models")
+        for name in ("other_data", "other_models", "real_numbers")
     ]
     text = runpy.run_path(str(root / "tools" / "other_data.py"))["page"](*records)
     assert (root / "docs" / "results" / "other_data.md").read_text(encoding="utf-8") == text, "run tools/other_data.py"

@@ -94,6 +94,21 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
     assert f"{lost['set']} with {lost['wrong']:.0%} wrong labels".replace("%", " %") in readme
     assert f"loses {-lost['balanced']['difference']:.1f} points of balanced accuracy in a full run" in readme
     assert lost["budget"] == 1
+    numbers = json.loads((root / "benchmarks" / "records" / "real_numbers.json").read_text(encoding="utf-8"))["results"]
+    told = []
+    for share in (0.0, 0.2, 0.4):
+        some = [cell for cell in numbers["cells"] if cell["wrong"] == share]
+        ends = [sum(sign * cell["ci"][at] > 0 for cell in some) for sign, at in ((1, 0), (-1, 1))]
+        told.append((len(some), *ends, sum(cell["difference"] for cell in some) / len(some)))
+    (sets, clean_won, clean_lost, clean), (_, won, lost, mean), (_, more_won, more_lost, more) = told
+    assert f"On {sets} [real data sets with a number as target]" in readme
+    swapped = (
+        f"a fifth of the targets swapped the error is {mean:.1f} % lower on average, {won} won and {lost or 'none'}"
+    )
+    assert f"{swapped} lost by the interval" in readme
+    words = {0: "none", 1: "one"}
+    assert f"with two fifths {more:.1f} %, {more_won} won and {words[more_lost]} lost" in readme
+    assert f"as they are {clean:.1f} %, {words[clean_won]} won and {words[clean_lost]} lost" in readme
     models = json.loads((root / "benchmarks" / "records" / "other_models.json").read_text(encoding="utf-8"))["results"]
     won = [cell for cell in models["cells"] if cell["ci"][0] > 0]
     (lost,) = (cell for cell in models["cells"] if cell["ci"][1] < 0)

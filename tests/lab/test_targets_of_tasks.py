@@ -1,4 +1,4 @@
-"""That the default looks at targets changes nothing where wrong labels and outliers are what it leaves out."""
+"""That the default looks at targets, and at the roots of losses, changes nothing on tasks with wrong ones."""
 
 from functools import partial
 
@@ -14,11 +14,12 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("without", [{"explained": 2.0}, {"rooted": 2.0}], ids=["targets", "roots"])
 @pytest.mark.parametrize("task", CASES)
-def test_runs_with_wrong_targets_are_the_same_without_it(task, monkeypatch):
+def test_runs_with_wrong_targets_are_the_same_without_it(task, without, monkeypatch):
     spec = RunSpec(task=task, preset="cpu", method="recorded", rate=0.3, seed=0, **CASES[task])
     looked = train_one(spec)
-    monkeypatch.setattr(earned, "Thresholds", partial(conditions.Thresholds, explained=2.0))
+    monkeypatch.setattr(earned, "Thresholds", partial(conditions.Thresholds, **without))
     blind = train_one(spec)
     assert looked.policy_trace["verdicts"]["trusted"] > 3
     assert looked.policy_trace["verdicts"] == blind.policy_trace["verdicts"]

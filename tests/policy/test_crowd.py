@@ -30,7 +30,7 @@ def test_a_crowd_is_what_a_slow_reference_sees(
     low = [value for value in smooth if value <= seen.threshold]
     mean = sum(losses) / len(losses)
     tau = (sum(loss * loss for loss in losses) / len(losses)) ** 0.5 / mean if mean else 1.0
-    expected = (seen.threshold, apart, 1 - len(low) / len(smooth), sum(low) / len(low), mean, tau, 0.0)
+    expected = (seen.threshold, apart, 1 - len(low) / len(smooth), sum(low) / len(low), mean, tau, 0.0, 0.0)
     assert seen == pytest.approx(expected)
 
 

@@ -17,16 +17,18 @@ from adaselection.verdicts import RULES, doubtful, learnable, wrong
 
 NEED = Thresholds()
 LEFT_OUT = Evidence(
-    apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.5, finds=1.2,
-    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1
+    apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
+    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, numbers=0.0, roots=0.0
 )  # fmt: skip
+OUTLIERS = LEFT_OUT._replace(numbers=1.0, upper=4.0)
+ROOTED = OUTLIERS._replace(apart=0.7, roots=0.75, tau=3.0)
 OPPOSED = Evidence(
     apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
-    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1
+    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, numbers=0.0, roots=0.0
 )  # fmt: skip
 TAIL = Evidence(
     apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
-    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1
+    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, numbers=0.0, roots=0.0
 )  # fmt: skip
 
 
@@ -158,6 +160,11 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool]) -> None:
     [
         ("trusted", LEFT_OUT, {"apart": 0.7}, ["separation 0.7 (asks > 0.75)"]),
         ("trusted", LEFT_OUT, {"learnt": 0.02}, ["learnt from others 0.07 (asks < 0.07)"]),
+        ("trusted", ROOTED, {"roots": 0.71}, []),
+        ("trusted", ROOTED, {"roots": 0.69}, ["separation of the roots 0.69 (asks > 0.7)"]),
+        ("trusted", OUTLIERS, {"tau": 1.34164}, ["tau 1.342 (asks > 1.75)"]),
+        ("trusted", OUTLIERS, {"upper": 2.5}, ["loss of the upper group 2.5 (asks > 3)"]),
+        ("trusted", OUTLIERS, {"tau": 1.34164, "upper": 2.5, "numbers": 0.5}, []),
         ("uncertain", OPPOSED, {"lower": 0.4}, ["growing apart 0.4 (asks > 0.45)"]),
         ("uncertain", OPPOSED, {"stays": 0.95}, ["staying 0.95 (asks < 0.9)"]),
         ("uncertain", OPPOSED, {"negative": 0.25}, ["losses below 0 0.25 (asks <= 0)"]),
@@ -188,16 +195,17 @@ def test_what_opens_stays_open_on_the_same_evidence(rule: Callable[..., bool], d
 
 
 def test_every_threshold_decides_something() -> None:
-    """But for `audit`, which is a chance and no threshold."""
+    """But for `audit`, which is a chance and no threshold, and `common`, which is not of the evidence."""
     strict = {
         "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
         "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
-        "explained": 0.05,
+        "explained": 0.05, "rooted": 0.9, "tailed": 3.5, "far": 5.0,
     }  # fmt: skip
-    assert {field.name for field in fields(Thresholds)} == {*strict, "audit"}
+    assert {field.name for field in fields(Thresholds)} == {*strict, "audit", "common"}
     cases = [
         (rule, seen, now)
-        for rule, seen in ((wrong, LEFT_OUT), (doubtful, OPPOSED), (learnable, TAIL))
+        for rule, examples in ((wrong, (LEFT_OUT, OUTLIERS, ROOTED)), (doubtful, (OPPOSED,)), (learnable, (TAIL,)))
+        for seen in examples
         for now in (False, True)
     ]
     for name, value in strict.items():

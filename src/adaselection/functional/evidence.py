@@ -64,7 +64,10 @@ def two_groups(values: Float[torch.Tensor, " b"]) -> Split:
 
 
 def trusted(
-    averages: Float[torch.Tensor, " b"], audit: float = 0.05, valid: Bool[torch.Tensor, " b"] | None = None
+    averages: Float[torch.Tensor, " b"],
+    audit: float = 0.05,
+    valid: Bool[torch.Tensor, " b"] | None = None,
+    threshold: float | None = None,
 ) -> Float[torch.Tensor, " b"]:
     """Leave out the upper of two groups of the average losses, but for a share that is looked at again.
 
@@ -72,6 +75,7 @@ def trusted(
         averages: moving average of each instance's own losses, shape ``[b]``.
         audit: chance of an instance of the upper group.
         valid: instances with a record, shape ``[b]``; all if None. The others get 0.
+        threshold: above which an instance is of the upper group; that of `two_groups` if None.
 
     Returns:
         1 for the lower group of `two_groups` and ``audit`` for the upper, shape ``[b]``, float64; the sum is the
@@ -80,7 +84,7 @@ def trusted(
     Source: this library; that wrong labels are the upper of two groups of losses: Arazo et al. 2019 (1904.11238).
     """
     known = averages if valid is None else averages[valid]
-    upper = averages.double() > two_groups(known).threshold
+    upper = averages.double() > (two_groups(known).threshold if threshold is None else threshold)
     chances = torch.ones_like(averages, dtype=torch.float64).masked_fill(upper, audit)
     return chances if valid is None else chances.masked_fill(~valid, 0.0)
 

@@ -1,0 +1,41 @@
+"""Two groups of errors where the losses are squares of these, and one crowd."""
+
+from __future__ import annotations
+
+import torch
+
+from adaselection import functional as F  # noqa: N812
+from adaselection.conditions import WRONG, Thresholds
+from adaselection.crowd import Crowd
+from adaselection.step import Reduce
+from adaselection.types import Signals
+
+
+def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, reduce: Reduce | None = None) -> Crowd:
+    """The groups of the square roots of the average losses, where these tell what is wrong and the losses do not.
+
+    They are the errors where losses are squared errors. Squares of errors of every size have no gap, and the largest
+    few have most of their variance.
+
+    Args:
+        seen: the crowd of the losses; returned as it is where its tail is short, or there are two groups already. Where
+            the roots are no two groups either, their separation alone is noted.
+        signals: of the window.
+        need: where the evidence suffices.
+        level: mean loss after the first walk; what is wrong is above.
+        reduce: mean over the processes; None if there is one.
+    """
+    if not (seen.tau > need.tailed and seen.apart <= need.apart):
+        return seen
+    averages = signals.smoothed.double()
+    groups = F.two_groups(averages.clamp_min(0.0).sqrt())
+    threshold = groups.threshold.square()
+    upper = averages > threshold
+    sums = [torch.where(group, averages, 0.0).sum() / group.sum().clamp_min(1) for group in (~upper, upper)]
+    found = torch.stack([threshold, groups.separation, groups.share, *sums])
+    edge, roots, share, lower, above = (found if reduce is None else reduce(found)).tolist()
+    if not above > WRONG * level:
+        return seen
+    if not roots > need.rooted:
+        return seen._replace(roots=roots)
+    return seen._replace(threshold=edge, share=share, lower=lower, roots=roots)
