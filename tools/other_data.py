@@ -52,8 +52,8 @@ NUMBERS = """\
 Data sets of R's packages, 350 to 1,000 rows each, with a number as target that people do predict; as they are, and \
 with 20 and 40 % of the targets swapped among their rows, so that a wrong one is as likely as a right one. They were \
 listed before any of them was trained on; what is asked of numbers was set on larger sets of the same packages. After \
-a first run it was made to hold where many targets are alike too, which changes *debt on credit cards* and *grades*. 30 \
-passes, the rest as in the first table: the difference is in % of the plain loader's squared error on clean rows."""
+a first run it was made to hold where many targets are alike too, which changes *debt on credit cards* and *grades*. \
+30 passes, the rest as in the first table: the difference is in % of the plain loader's squared error on clean rows."""
 NUMBER_HEADERS = ("target", "wrong", "rows", "plain loader", "difference [95 % CI]", "left out")
 WHY_LOST = """ Where a class has few rows, wrong labels of it are more than right ones, and both are left out."""
 FIXED = """\
