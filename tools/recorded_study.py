@@ -13,9 +13,9 @@ of many. cifar10's and cifar100's are from trials at 30 % of the work alone, and
 run; those of cifar100 and `gpu` ran on a GPU. The default got its member `uncertain` late, and ran again where that may
 open; records say which members a run had. Since then it looks at targets too, which leaves runs with wrong labels and
 outliers as they were (tests/lab/test_targets_of_tasks.py). Its member `hard` asks for a `tau` above 3 now, and asked
-for 2: the cells in which it had opened ran again, and nothing changes in the others. Of targets that are numbers it asks
-something else now: all of bike and regression ran again, and all cells but those of bike's outliers are as they were.
-docs/results says which runs of the other parts are missing.
+for 2: the cells in which it had opened ran again, and nothing changes in the others. Of targets that are numbers it
+asks something else now: all of bike and regression ran again, and all cells are as they were but those of bike's
+outliers. docs/results says which runs of the other parts are missing.
 """
 
 import argparse

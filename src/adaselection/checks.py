@@ -184,7 +184,7 @@ def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
     if isinstance(got, str) or len(got) != 1 or rows not in (None, *got) or not losses.is_floating_point():
         shape, kind = "b" if rows is None else rows, f" of {losses.dtype}" if isinstance(got, tuple) else ""
         many = isinstance(got, tuple) and len(got) > 1 and rows in (None, got[0])
-        fix = "Reduce the rest, for example losses.flatten(1).mean(1)." if many else _UNREDUCED
+        fix = "Use outputs.squeeze(1) if they are [b, 1], else losses.flatten(1).mean(1)." if many else _UNREDUCED
         raise LossShapeError(f"{caller} needs one loss for each row, shape [{shape}]; got {got}{kind}. {fix}")
 
 
