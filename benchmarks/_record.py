@@ -15,7 +15,8 @@ import torch
 
 from adaselection.lab.machine import Watch, environment
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks" / "records"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "benchmarks" / "records"
 Measure = Callable[[argparse.Namespace], dict[str, Any]]
 
 
@@ -23,6 +24,24 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     """Median and quartiles; all equal for a single value."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
     return {"median": middle, "q1": low, "q3": high}
+
+
+def portable(path: str) -> str:
+    """A path as a record may hold it: from the project's root, or the name alone of a file elsewhere."""
+    whole = Path(path).resolve()
+    return whole.relative_to(ROOT).as_posix() if whole.is_relative_to(ROOT) else whole.name
+
+
+def won_and_lost(cells: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    """How many cells are above and below 0 by their interval, which a single seed has not."""
+    won, lost = (sum(sign * (cell["ci"][side] or 0.0) > 0 for cell in cells) for sign, side in ((1, 0), (-1, 1)))
+    return won, lost
+
+
+def difference(cell: dict[str, Any]) -> str:
+    """The difference of a cell, its interval, and in how many seeds anything was left out."""
+    ends = ", ".join(f"{end:+.2f}" for end in cell["ci"] if end is not None)
+    return f"{cell['difference']:>+8.2f} [{ends}]{cell['opened']:>4} of {cell['seeds']}"
 
 
 def before(path: str | None) -> list[dict[str, Any]]:
@@ -57,13 +76,16 @@ def run(
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the record (default: benchmarks/records)")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
+    settings = {key: value for key, value in vars(arguments).items() if key != "out"}
+    if settings.get("again") is not None:
+        settings["again"] = portable(settings["again"])
     started, watch = datetime.now(UTC), Watch()
     results = measure(arguments)
     record = {
         "schema": 1,
         "benchmark": name,
         "claim": claim,
-        "settings": {key: value for key, value in vars(arguments).items() if key != "out"},
+        "settings": settings,
         "results": results,
         "environment": asdict(environment(watch.others_busy(), alone=True)),
         "started": started.isoformat(timespec="seconds"),

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from _fit import best_of, fit, gained, perceptron, wrong_labels
-from _record import before, run
+from _record import before, difference, run
 from _sets import SETS
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
@@ -181,9 +181,8 @@ def show(results: dict[str, Any]) -> None:
     """Print the cells in which anything was left out."""
     for cell in results["cells"]:
         if cell["opened"]:
-            ends = ", ".join(f"{end:+.2f}" for end in cell["ci"] if end is not None)
             head = f"{cell['set']:<14}{cell['wrong']:>5.0%}{cell['budget']:>6.0%}{cell['plain']:>9.3f}"
-            print(f"{head}{cell['difference']:>+8.2f} [{ends}]{cell['opened']:>4} of {cell['seeds']}")
+            print(head + difference(cell))
     print(f"{results['worse']} of {len(results['cells'])} cells are worse than the bar")
     print(f"{results['lost_balanced']} lose balanced accuracy by their interval")
 

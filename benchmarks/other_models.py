@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from _fit import best_of, fit, gained, wrong_labels
 from _kinds import KINDS, Kind
-from _record import before, run
+from _record import before, difference, run, won_and_lost
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -88,7 +88,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     more = arguments.repeats, arguments.epochs
     work = (delayed(one_cell)(*setting, known.get(setting), *more) for setting in settings[: arguments.settings])
     cells = Parallel(arguments.jobs, backend="multiprocessing")(work)
-    won, lost = (sum(sign * (cell["ci"][side] or 0.0) > 0 for cell in cells) for sign, side in ((1, 0), (-1, 1)))
+    won, lost = won_and_lost(cells)
     kinds = {name: {"what": what, "unit": unit} for name, (what, unit, _) in KINDS.items()}
     return {"met": not lost, "won": won, "lost": lost, "kinds": kinds, "cells": cells}
 
@@ -97,9 +97,8 @@ def show(results: dict[str, Any]) -> None:
     """Print the cells in which anything was left out."""
     for cell in results["cells"]:
         if cell["opened"]:
-            ends = ", ".join(f"{end:+.2f}" for end in cell["ci"] if end is not None)
             head = f"{cell['kind']:<18}{cell['wrong']:>5.0%}{cell['budget']:>6.0%}{cell['plain']:>9.3f}"
-            print(f"{head}{cell['difference']:>+8.2f} [{ends}]{cell['opened']:>4} of {cell['seeds']}")
+            print(head + difference(cell))
     print(f"of {len(results['cells'])} cells {results['won']} are won by their interval and {results['lost']} lost")
 
 

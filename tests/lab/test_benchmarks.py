@@ -122,6 +122,15 @@ def test_a_record_of_other_data_is_run_again_at_its_own_learning_rates(tmp_path:
         script["main"](command)
 
 
+def test_no_record_holds_a_path_of_a_machine() -> None:
+    portable = runpy.run_path(str(BENCHMARKS / "_record.py"))["portable"]
+    assert portable(str(BENCHMARKS / "records" / "other_data.json")) == "benchmarks/records/other_data.json"
+    assert portable("/somewhere/else/first.json") == "first.json"
+    for path in (BENCHMARKS / "records").glob("*.json"):
+        again = json.loads(path.read_text(encoding="utf-8")).get("settings", {}).get("again")
+        assert again is None or not Path(again).is_absolute(), path
+
+
 def test_real_numbers_are_run_again_at_their_own_learning_rates(tmp_path: Path) -> None:
     first = tiny_run("real_numbers", tmp_path)
     kept = first["results"]["cells"]
