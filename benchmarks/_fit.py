@@ -23,13 +23,19 @@ def fit(
     policy: Policy | None,
     row_losses: Callable[..., Tensor],
     steps: int,
+    anneal: float = 0.0,
 ) -> RecordedLoader | None:
     """Train for so many steps of a one-cycle schedule; ``row_losses`` takes the parts of a batch.
+
+    With ``anneal`` the last share of them walks over all data.
 
     Returns:
         The recorded loader; None if no policy is given and the plain loader was used.
     """
-    loader = None if policy is None else RecordedLoader(plain, policy)
+    loader = None
+    if policy is not None:
+        passes = math.ceil(steps / (policy.rate * len(plain)))
+        loader = RecordedLoader(plain, policy, passes=passes, anneal=anneal)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rate, max(2, steps + 1), pct_start=WARM, cycle_momentum=False
     )

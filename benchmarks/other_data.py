@@ -43,10 +43,11 @@ Cells = dict[tuple[str, float, float], dict[str, Any]]
 
 
 class Outcome(NamedTuple):
-    """What a training came to: score, balanced accuracy (NaN for numbers), and whether anything was left out."""
+    """What a training came to: score, for classes balanced accuracy and log loss, and whether anything was left out."""
 
     score: float
     balanced: float
+    log_loss: float
     left: bool
 
 
@@ -88,18 +89,27 @@ class Data:
             return nn.functional.cross_entropy(outputs, targets, reduction="none")
         return (outputs.squeeze(1) - targets).square()
 
-    def scores(self, outputs: Tensor, targets: Tensor) -> tuple[float, float]:
-        """Accuracy and balanced accuracy, or the mean loss for numbers and NaN."""
+    def scores(self, outputs: Tensor, targets: Tensor) -> tuple[float, float, float]:
+        """Accuracy, balanced accuracy and log loss, or for numbers the mean loss and twice NaN."""
+        loss = self.loss(outputs, targets).mean().item()
         if not self.classes:
-            return self.loss(outputs, targets).mean().item(), math.nan
+            return loss, math.nan, math.nan
         right, chosen = targets.numpy(), outputs.argmax(1).numpy()
-        return 100 * metrics.accuracy_score(right, chosen), 100 * metrics.balanced_accuracy_score(right, chosen)
+        return 100 * metrics.accuracy_score(right, chosen), 100 * metrics.balanced_accuracy_score(right, chosen), loss
 
 
 def train(
-    data: Data, share: float, budget: float, seed: int, rate: float, policy: Policy | None, validation: bool = False
+    data: Data,
+    share: float,
+    budget: float,
+    seed: int,
+    rate: float,
+    policy: Policy | None,
+    *,
+    validation: bool = False,
+    anneal: float = 0.0,
 ) -> Outcome:
-    """Train once, on the plain loader if no policy is given."""
+    """Train once, on the plain loader if no policy is given; with ``anneal`` the last share is on all data."""
     rows, judged = data.parts(validation)
     train_set = ArrayDataset(data.inputs[rows], data.spoilt(data.targets[rows], share, seed))
     torch.manual_seed(seed)
@@ -108,7 +118,11 @@ def train(
     plain = DataLoader(train_set, BATCH, shuffle=True, generator=order, collate_fn=ArrayDataset.collate)
     steps = max(1, int(budget * EPOCHS * len(plain)))
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-    loader = fit(optimizer, rate, plain, policy, lambda inputs, targets: data.loss(model(inputs), targets), steps)
+
+    def losses(inputs: Tensor, targets: Tensor) -> Tensor:
+        return data.loss(model(inputs), targets)
+
+    loader = fit(optimizer, rate, plain, policy, losses, steps, anneal)
     with torch.no_grad():
         found = data.scores(model(data.inputs[judged]), data.targets[judged])
     return Outcome(*found, loader is not None and bool(loader.report().left_out))

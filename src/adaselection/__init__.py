@@ -11,13 +11,14 @@ from adaselection.cheap import CheapScores
 from adaselection.errors import AdaSelectionError
 from adaselection.loaders import SelectiveLoader
 from adaselection.meter import Meter, Report
-from adaselection.policy import AdaSelection, SingleMethod
+from adaselection.policy import AdaSelection
 from adaselection.recorded import RecordedLoader
 from adaselection.recorded_report import RecordedReport
 from adaselection.records import RecordedLosses
 from adaselection.registry import MethodInfo, method_info, methods, register_method
 from adaselection.scoring import ModelScorer
 from adaselection.shrinking import short_sequences
+from adaselection.single import SingleMethod
 from adaselection.types import Selection, Signals
 
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from adaselection import functional as F  # noqa: N812
 from adaselection.crowd import Crowd
 from adaselection.functional.evidence import Movement
+from adaselection.members import MEMBERS
 
 WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
 _KNOWN = 0.5  # and what is learnt below
@@ -26,9 +27,10 @@ _SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the evidence suffices.
+    """Where the evidence suffices, and which members it may speak for.
 
     Attributes:
+        members: that may get the weight.
         apart: share of the variance between the groups, above which they are two.
         rooted: where targets are numbers, as ``apart``, of the square roots of the losses: outliers of every size are
             no group among the squares. Roots of squared normal errors have 0.67.
@@ -59,6 +61,7 @@ class Thresholds:
             that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
     """
 
+    members: tuple[str, ...] = MEMBERS
     apart: float = F.UNIMODAL
     rooted: float = 0.7
     common: float = 0.125
@@ -229,5 +232,9 @@ ASKED = {"trusted": asked_of_wrong, "uncertain": asked_of_doubtful, "hard": aske
 
 
 def lacking(seen: Evidence, need: Thresholds) -> dict[str, tuple[Condition, ...]]:
-    """What each member still lacks, in the order of the members."""
-    return {member: tuple(each for each in asked(seen, need) if not each.met) for member, asked in ASKED.items()}
+    """What each member that may get the weight still lacks, in the order of the members."""
+    return {
+        member: tuple(each for each in asked(seen, need) if not each.met)
+        for member, asked in ASKED.items()
+        if member in need.members
+    }

@@ -17,11 +17,12 @@ from adaselection.conditions import Condition, Evidence, Thresholds, lacking
 from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
+from adaselection.members import MEMBERS, member_at
 from adaselection.roots import by_roots
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
 from adaselection.types import Signals
-from adaselection.verdicts import MEMBERS, RARE, ruling
+from adaselection.verdicts import RARE, ruling
 from adaselection.worth import Worth, how_often
 
 _UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
@@ -38,9 +39,7 @@ _NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", *_TOLD, "barre
 class Earned(Gate):
     """Whole walks, until evidence speaks for leaving something out.
 
-    Four members, of which one has all the weight; every window judges anew, so the weights follow a change.
-
-    ``uniform``: whole walks.
+    Four members, of which one has all the weight; every window judges anew. ``uniform``: whole walks.
 
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again.
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
@@ -64,12 +63,12 @@ class Earned(Gate):
 
     Args:
         rate: of the passes; turns passes into walks, and is the share that ``hard`` and ``uncertain`` draw.
-        need: where the evidence suffices; the defaults if None.
+        need: where the evidence suffices, and which members it may speak for; the defaults if None.
     """
 
     def __init__(self, rate: float, need: Thresholds | None = None) -> None:
         self._rate, self._need = rate, need or Thresholds()
-        self.settings = {"members": list(MEMBERS), **asdict(self._need)}
+        self.settings = asdict(self._need) | {"members": list(self._need.members)}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
@@ -80,8 +79,8 @@ class Earned(Gate):
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight of each member: all on one of them."""
-        return {name: float(number == self._now["open"]) for number, name in enumerate(MEMBERS)}
+        """Weight of each member that may get it: all on one of them."""
+        return {name: float(name == MEMBERS[int(self._now["open"])]) for name in self._need.members}
 
     @property
     def verdict(self) -> str:
@@ -235,12 +234,13 @@ class Earned(Gate):
             if state[name].shape != own[name].shape:
                 raise kinds.damaged("evidence", name, state[name])
         self._by_target.check(state["targets"])
+        member_at(state["now"]["open"], self._need.members)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
 
         Raises:
-            StateError: the state is of another version.
+            StateError: the state is of another version, or gives the weight to a member that may not get it.
         """
         self.check(state)
         self._sums, self._progress, self._found, (seen, unknown) = (state[name].clone() for name in _TENSORS)

@@ -1,4 +1,4 @@
-"""Policies: losses in, the rows worth a gradient out."""
+"""`AdaSelection`: losses in, the rows worth a gradient out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, Literal
 from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
+from adaselection.conditions import Thresholds
 from adaselection.earned import Earned
 from adaselection.errors import ArgumentError, StateError
+from adaselection.members import members_of
 from adaselection.registry import MethodLike, resolve_all
 from adaselection.step import BY_RECORD, CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
 from adaselection.types import Selection, Signals
@@ -53,9 +55,12 @@ class AdaSelection(Policy):
         curriculum_power: exponent of t in eq. 4; the rate if None, as the paper's symbol has it.
         curriculum_batches: batches over which ``"scale_free"`` fades.
         max_nonfinite: share of NaN or infinite losses in a batch that is an error. Such rows are never kept.
+        members: under `RecordedLoader`, which members of the earned mixture may get the weight besides ``"uniform"``:
+            some of ``"trusted"``, ``"hard"`` and ``"uncertain"``; all if None. ``("hard",)`` leaves nothing out for
+            looking wrong.
 
     Raises:
-        ArgumentError: an argument out of its range, an unknown or repeated method.
+        ArgumentError: an argument out of its range, an unknown or repeated method, or members of another mixture.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class AdaSelection(Policy):
         curriculum_power: float | None = None,
         curriculum_batches: int = 1000,
         max_nonfinite: float = 0.25,
+        members: Sequence[str] | None = None,
     ) -> None:
         checks.one_of("replicate", replicate, ("paper",), optional=True)
         default = _PAPER if replicate == "paper" else _SOUND
@@ -111,9 +117,12 @@ class AdaSelection(Policy):
                 f"weighting={weighting!r} mixes chances to be drawn. Leave out choice=, importance= and replicate=."
             )
         settings = {**_plain(recipe), "adaboost": reading, "replicate": replicate, "seed": seed}
-        super().__init__(recipe, checks.seed(seed), settings)
         own = methods is None and weighting is None and not self._as_scored and weight_exponent == 0
-        self._earned = Earned(rate) if own else None
+        earned = _earned(rate, own, members)
+        if members is not None:
+            settings["members"] = list(members)
+        super().__init__(recipe, checks.seed(seed), settings)
+        self._earned = earned
         self._gate = self._earned or self._gate
 
     def _usual(self) -> dict[str, Any]:
@@ -130,6 +139,15 @@ class AdaSelection(Policy):
     def weights(self) -> dict[str, float]:
         """Weight w of each method, summing to 1; of the earned mixture once it has seen recorded losses."""
         return self._earned.weights if self._earned is not None and self._on_records else super().weights
+
+    def check_fresh(self) -> None:
+        """Raise ArgumentError if an argument is about recorded losses only."""
+        super().check_fresh()
+        if "members" in self._settings:
+            raise ArgumentError(
+                "members= are those of the earned mixture, which needs recorded losses. Wrap the DataLoader in "
+                "RecordedLoader, or leave out members=."
+            )
 
     @property
     def _mixes_chances(self) -> bool:
@@ -164,54 +182,21 @@ class AdaSelection(Policy):
             raise
 
 
-class SingleMethod(Policy):
-    """One subsampling method alone: the k rows with its highest raw scores, or a draw of k by its chances.
-
-    Drawn are the rules that their sources leave to chance, such as ``selective_backprop``; on fresh losses always k.
-    ``katharopoulos_fleuret`` comes with sample weights, so `SelectiveLoader` asks for ``weighted=True``.
-
-    Args:
-        method: a name (`adaselection.methods()` lists them), your own function, or a pair ``(name, function)``.
-        rate: share of the rows to keep, in ``(0, 1]``; 1 keeps all.
-        seed: of the policy's own random generator.
-        adaboost: reading of eq. 1, for the method ``"adaboost"``; by the kind of loss if None.
-        max_nonfinite: share of NaN or infinite losses in a batch that is an error. Such rows are never kept.
+def _earned(rate: float, own: bool, members: Sequence[str] | None) -> Earned | None:
+    """The earned mixture of some members, all if None; none where another mixture is asked for.
 
     Raises:
-        ArgumentError: an argument out of its range, or an unknown method.
+        ArgumentError: members of another mixture, or none that there are.
     """
-
-    def __init__(
-        self,
-        method: MethodLike,
-        rate: float = 0.3,
-        *,
-        seed: int = 0,
-        adaboost: F.AdaBoostReading | None = None,
-        max_nonfinite: float = 0.25,
-    ) -> None:
-        rows = resolve_all((method,), adaboost)
-        recipe = Recipe(
-            methods=rows,
-            rate=checks.rate(rate),
-            beta=0.0,
-            weighting="fixed",
-            loss_average="kept",
-            half_life=1.0,
-            share=0.0,
-            importance=None,
-            choice="draw" if rows[0].draws else "top_k",
-            weight_exponent=0.0,
-            curriculum=None,
-            curriculum_power=0.0,
-            curriculum_batches=1,
-            max_nonfinite=checks.within("max_nonfinite", max_nonfinite, 0, 1),
+    if members is None:
+        return Earned(rate) if own else None
+    need = Thresholds(members_of(members))
+    if not own:
+        raise ArgumentError(
+            "members= are those of the earned mixture, and methods, weighting, choice, importance, replicate and "
+            "weight_exponent ask for another. Leave out members=, or these."
         )
-        settings = {"method": rows[0].name, "rate": rate, "adaboost": adaboost, "seed": seed}
-        super().__init__(recipe, checks.seed(seed), settings)
-
-    def _usual(self) -> dict[str, Any]:
-        return {"adaboost": None, "seed": 0}
+    return Earned(rate, need)
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

@@ -36,7 +36,6 @@ def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
 
 
 RULES = {"trusted": wrong, "uncertain": doubtful, "hard": learnable}
-MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 RARE = "rare targets"
 BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
 
@@ -50,7 +49,7 @@ def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
         now: the member that has the weight now.
     """
     for member, rule in RULES.items():
-        if rule(seen, need, now=now == member):
+        if member in need.members and rule(seen, need, now=now == member):
             return member
     return RARE if rare(seen, need) else "uniform"
 
@@ -58,4 +57,6 @@ def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
 def rare(seen: Evidence, need: Thresholds) -> bool:
     """Whether only the targets speak against taking the upper group for wrong, or for doubtful."""
     alike = seen._replace(explained=0.0)
-    return seen.explained >= need.explained and any(RULES[member](alike, need, now=False) for member in BY_TARGETS)
+    return seen.explained >= need.explained and any(
+        RULES[member](alike, need, now=False) for member in BY_TARGETS if member in need.members
+    )

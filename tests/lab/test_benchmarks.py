@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -23,6 +24,7 @@ TINY = {
     "other_models": ["--epochs", "1", "--settings", "1"],
     "tensor_dataset": ["--passes", "2", "--pictures", "768"],
     "real_numbers": ["--rows", "160", "--settings", "2"],
+    "real_classes": ["--rows", "160", "--settings", "2"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
 ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
@@ -158,6 +160,39 @@ def test_real_numbers_have_inputs_that_do_not_give_them_away_and_wrong_ones_are_
     assert torch.equal(wrong.sort().values, data.targets.sort().values)
 
 
+def test_real_classes_have_inputs_that_do_not_give_them_away() -> None:
+    script = runpy.run_path(str(BENCHMARKS / "real_classes.py"))
+    answers = pd.Series(["yes", "no"] * 100)
+    told = pd.Series([1.0, 0.0] * 99 + [0.0, 0.0])  # wrong once
+    assert script["tells"](told, answers)
+    assert not script["tells"](told.where(told.index < 190, 0.0), answers)
+    assert not script["tells"](pd.Series(range(200)).astype(float), answers)  # each row has its own value
+    data = script["Real"]("fast food", None)
+    counts = data.targets.bincount()
+    assert len(counts) == 8
+    assert counts.min() >= 20
+    assert data.inputs.isfinite().all()
+    outputs = torch.zeros(len(data.targets), 8).scatter(1, data.targets.unsqueeze(1), math.log(7))
+    assert data.scores(outputs, data.targets) == pytest.approx((100, 100, math.log(2)))
+    wrong = data.spoilt(data.targets, 0.4, 0) != data.targets
+    assert 0.3 < wrong.double().mean() < 0.5
+
+
+def test_real_classes_are_run_again_at_their_own_learning_rates(tmp_path: Path) -> None:
+    first = tiny_run("real_classes", tmp_path)
+    kept = first["results"]["cells"]
+    assert [cell["wrong"] for cell in kept] == [0.0, 0.2]
+    for cell in kept:
+        cell["learning_rate"] = min({0.003, 0.1} - {cell["learning_rate"]})
+    (tmp_path / "known.json").write_text(json.dumps(first), encoding="utf-8")
+    script = runpy.run_path(str(BENCHMARKS / "real_classes.py"))
+    more = ["--again", str(tmp_path / "known.json"), *TINY["real_classes"]]
+    script["main"](["--repeats", "1", "--out", str(tmp_path), *more])
+    again = json.loads((tmp_path / "real_classes.json").read_text(encoding="utf-8"))["results"]["cells"]
+    assert [cell["learning_rate"] for cell in again] == [cell["learning_rate"] for cell in kept]
+    assert all(cell["plain_log_loss"] != other["plain_log_loss"] for cell, other in zip(again, kept, strict=True))
+
+
 def test_the_guide_names_what_a_tensor_dataset_took() -> None:
     record = json.loads((BENCHMARKS / "records" / "tensor_dataset.json").read_text(encoding="utf-8"))
     rows = record["results"]["milliseconds_and_ratios"]
@@ -210,7 +245,7 @@ def test_the_page_about_other_data_says_what_its_records_say() -> None:
     root = BENCHMARKS.parent
     records = [
         json.loads((BENCHMARKS / "records" / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("other_data", "other_models", "real_numbers")
+        for name in ("other_data", "other_models", "real_numbers", "real_classes")
     ]
     text = runpy.run_path(str(root / "tools" / "other_data.py"))["page"](*records)
     assert (root / "docs" / "results" / "other_data.md").read_text(encoding="utf-8") == text, "run tools/other_data.py"

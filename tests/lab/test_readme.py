@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from adaselection.lab import wording
 from lab.records_factory import grid, make
 
 BLOCK = re.compile(r"<!-- results:(\w+) -->\n(.*?)<!-- /results:\1 -->", re.DOTALL)
@@ -94,25 +95,10 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
     assert f"{lost['set']} with {lost['wrong']:.0%} wrong labels".replace("%", " %") in readme
     assert f"loses {-lost['balanced']['difference']:.1f} points of balanced accuracy in a full run" in readme
     assert lost["budget"] == 1
-    numbers = json.loads((root / "benchmarks" / "records" / "real_numbers.json").read_text(encoding="utf-8"))["results"]
-    told = []
-    for share in (0.0, 0.2, 0.4):
-        some = [cell for cell in numbers["cells"] if cell["wrong"] == share]
-        ends = [sum(sign * cell["ci"][at] > 0 for cell in some) for sign, at in ((1, 0), (-1, 1))]
-        told.append((len(some), *ends, sum(cell["difference"] for cell in some) / len(some)))
-    (sets, clean_won, clean_lost, clean), (_, won, lost, mean), (_, more_won, more_lost, more) = told
-    assert f"On {sets} [real data sets with a number as target]" in readme
-    swapped = (
-        f"a fifth of the targets swapped the error is {mean:.1f} % lower on average, {won} won and {lost or 'none'}"
-    )
-    runs = [cell["opened"] for cell in numbers["cells"] if cell["wrong"] == 0.2]
-    assert f"{swapped} lost by the interval, and something was left out in {sum(runs)} of {10 * sets} runs" in readme
-    words = {0: "none", 1: "one"}
     guide = " ".join((root / "docs" / "recorded.md").read_text(encoding="utf-8").split())
+    numbers = json.loads((root / "benchmarks" / "records" / "real_numbers.json").read_text(encoding="utf-8"))["results"]
     assert "opened whose error in plain training was above 0.7 of the variance" in guide
     assert max(cell["plain"] for cell in numbers["cells"] if cell["opened"]) < 0.7
-    assert f"with two fifths {more:.1f} %, {more_won} won and {words[more_lost]} lost, by" in readme
-    assert f"as they are it is {clean:.1f} % lower, {words[clean_won]} won and {words[clean_lost]} lost" in readme
     models = json.loads((root / "benchmarks" / "records" / "other_models.json").read_text(encoding="utf-8"))["results"]
     won = [cell for cell in models["cells"] if cell["ci"][0] > 0]
     (lost,) = (cell for cell in models["cells"] if cell["ci"][1] < 0)
@@ -206,3 +192,52 @@ def test_one_rate_one_budget_and_full_training_are_shown(tool):
         ("uniform_budget", None, 0.5), *((arm, 0.3, 0.5) for arm in ("uniform_rate", "adaselection", "big_loss"))
     }  # fmt: skip
     assert ("full", None, 1.0) in shown
+
+
+def test_the_table_of_real_data_is_what_its_records_say(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    records = {
+        name: json.loads((root / "benchmarks" / "records" / f"real_{name}.json").read_text(encoding="utf-8"))["results"]
+        for name in ("numbers", "classes")
+    }
+    prose, lost = " ".join(readme.split()), {}
+    for kind, result in records.items():
+        for share in (0.0, 0.2, 0.4):
+            some = [cell for cell in result["cells"] if cell["wrong"] == share]
+            won, fell = (sum(sign * cell["ci"][at] > 0 for cell in some) for sign, at in ((1, 0), (-1, 1)))
+            mean = sum(cell["difference"] for cell in some) / len(some)
+            told = f"error {mean:.1f} % lower"
+            if kind == "classes":
+                loss = sum(cell["log_loss"]["difference"] for cell in some) / len(some)
+                side = "lower" if loss >= 0 else "higher"
+                told = f"accuracy {wording.signed(mean, 2)}, log loss {abs(loss):.1f} % {side}"
+            runs = f"{sum(cell['opened'] for cell in some)} of {sum(cell['seeds'] for cell in some)} runs"
+            name = {"numbers": "a number", "classes": "a class"}[kind]
+            assert f"| {name} | {100 * share:.0f} % | {won} of {len(some)} | {fell} | {told} | {runs} |" in readme
+        (lost[kind],) = (cell for cell in result["cells"] if cell["ci"][1] < 0)
+    number, label = lost["numbers"], lost["classes"]
+    assert (number["set"], label["set"]) == ("grades", "heating of houses")
+    assert f"Lost are grades, by {-number['difference']:.0f} % of the error" in prose
+    balanced = f"({-label['balanced']['difference']:.1f} of balanced accuracy)"
+    assert f"heating of houses, by {-label['difference']:.2f} points {balanced}" in prose
+
+
+def test_what_the_guide_says_about_probabilities_is_what_the_record_says(root):
+    guide = " ".join((root / "docs" / "recorded.md").read_text(encoding="utf-8").split())
+    result = json.loads((root / "benchmarks" / "records" / "real_classes.json").read_text(encoding="utf-8"))["results"]
+    as_they_are = [cell for cell in result["cells"] if not cell["wrong"]]
+    runs = f"{sum(cell['opened'] for cell in as_they_are)} of {sum(cell['seeds'] for cell in as_they_are)} runs"
+    assert f"On {len(result['sets'])} sets of [real classes]" in guide
+    assert f"left something out in {runs} with the labels as they are: no accuracy was lost" in guide
+    assert not any(cell["ci"][1] < 0 for cell in as_they_are)
+    worse = [cell for cell in as_they_are if cell["log_loss"]["ci"][1] < 0]
+    better = [cell for cell in result["cells"] if cell["wrong"] and cell["log_loss"]["ci"][0] > 0]
+    assert (len(worse), len(better), {cell["wrong"] for cell in better}) == (3, 6, {0.2})
+    changes = [sorted(abs(cell["log_loss"]["difference"]) for cell in some) for some in (worse, better)]
+    assert f"loss of three sets rose, by {changes[0][0]:.0f} to {changes[0][-1]:.0f} %." in guide
+    assert f"it fell instead, in six sets, by {changes[1][0]:.0f} to {changes[1][-1]:.0f} %." in guide
+    least, *_, most = sorted(cell["annealed"]["log_loss"]["difference"] for cell in worse)
+    assert f"was between {most:.0f} % lower and {-least:.0f} % higher than in plain training" in guide
+    least, *_, most = sorted(cell["annealed"]["log_loss"]["difference"] for cell in better)
+    assert f"of the six between {least:.0f} and {most:.0f} % lower" in guide
+    assert f"with `anneal={result['anneal']}`" in guide

@@ -195,13 +195,13 @@ def test_what_opens_stays_open_on_the_same_evidence(rule: Callable[..., bool], d
 
 
 def test_every_threshold_decides_something() -> None:
-    """But for `audit`, which is a chance and no threshold, and `common`, which is not of the evidence."""
+    """But for `audit`, a chance and no threshold, `common`, not of the evidence, and `members`, which are named."""
     strict = {
         "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
         "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
         "explained": 0.05, "rooted": 0.9, "tailed": 3.5, "far": 5.0,
     }  # fmt: skip
-    assert {field.name for field in fields(Thresholds)} == {*strict, "audit", "common"}
+    assert {field.name for field in fields(Thresholds)} == {*strict, "members", "audit", "common"}
     cases = [
         (rule, seen, now)
         for rule, examples in ((wrong, (LEFT_OUT, OUTLIERS, ROOTED)), (doubtful, (OPPOSED,)), (learnable, (TAIL,)))
