@@ -6,11 +6,11 @@ A number that is not known is NaN, which is neither above nor below anything: it
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from adaselection import functional as F  # noqa: N812
+from adaselection.condition import Condition
 from adaselection.crowd import Crowd
 from adaselection.functional.evidence import Movement
 from adaselection.members import MEMBERS
@@ -22,7 +22,6 @@ _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is
 _SURE = 5  # times the visits that are behind other decisions
 _STUCK = 0.9  # share of visits at which the upper group stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
-_SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
 @dataclass(frozen=True)
@@ -152,31 +151,6 @@ class Evidence(NamedTuple):
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
         window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
         return cls(*window, *moved, seen.negative, explained, numbers, seen.roots)
-
-
-class Condition(NamedTuple):
-    """One number that a member asks for before it gets the weight.
-
-    Attributes:
-        name: what the number is, in words.
-        value: that of the last window; NaN where it is not known, which meets nothing.
-        sign: how it must stand to the bound: ``">"``, ``">="``, ``"<"`` or ``"<="``.
-        bound: the other side.
-    """
-
-    name: str
-    value: float
-    sign: str
-    bound: float
-
-    @property
-    def met(self) -> bool:
-        """Whether the number is as asked."""
-        return bool(_SIGNS[self.sign](self.value, self.bound))
-
-    def __str__(self) -> str:
-        """Name, number and what was asked."""
-        return f"{self.name} {self.value:.4g} (asks {self.sign} {self.bound:.4g})"
 
 
 def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:

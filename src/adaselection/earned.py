@@ -13,7 +13,8 @@ from torch import Tensor
 from adaselection import functional as F  # noqa: N812
 from adaselection import kinds
 from adaselection._shapes import Float
-from adaselection.conditions import Condition, Evidence, Thresholds, lacking
+from adaselection.condition import Condition
+from adaselection.conditions import Evidence, Thresholds, lacking
 from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
@@ -56,10 +57,7 @@ class Earned(Gate):
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
     Earned while many instances are in the upper group, stay there, are not learnt from others, and are worse than all
     were at the beginning by nearly what the others are better; and the others are half known. Nor must it be a matter
-    of their targets. Lost to ``trusted``, or when they no longer stay.
-
-    P is ``exp(-loss)`` in the unit in which the mean loss at visits of the upper group is 3, so that the scale of the
-    losses does not matter. Cross-entropy of wrong labels in ten classes is near that by itself.
+    of their targets. Lost to ``trusted``, or when they no longer stay. P is that of `_doubts`.
 
     Args:
         rate: of the passes; turns passes into walks, and is the share that ``hard`` and ``uncertain`` draw.
@@ -109,12 +107,13 @@ class Earned(Gate):
         return self._by_target.found
 
     @property
-    def gains(self) -> tuple[float | None, float | None]:
-        """Expected and seen worth of a chosen instance over one at random, averaged; None before the gate opened.
+    def targets_numeric(self) -> bool | None:
+        """Whether they were taken for numbers, not for classes; None before a window was judged by any."""
+        return self._now["numbers"] == 1 if self._now["common"] else None
 
-        An instance is worth 1 in the lower group and 0 in the upper for ``trusted``, its loss for ``hard``, and
-        P (1 - P) for ``uncertain``: by the record, and by the losses when training came to those chosen.
-        """
+    @property
+    def gains(self) -> tuple[float | None, float | None]:
+        """Expected and seen `Worth` of a chosen instance over one at random; None before the gate opened."""
         return self._worth.gains
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
@@ -164,7 +163,7 @@ class Earned(Gate):
         return chances
 
     def _doubts(self, losses: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """P (1 - P) where the mean of ``-log P`` at visits of the upper group is 3."""
+        """P (1 - P) where the mean of ``-log P`` at visits of the upper group is 3, whatever their scale."""
         return F.uncertainty(losses * (_WRONG_IS / max(self._now["upper"], _TINY)))
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:

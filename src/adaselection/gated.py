@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from adaselection._shapes import Float
-from adaselection.conditions import Condition
+from adaselection.condition import Condition
 from adaselection.step import Reduce
 from adaselection.types import Signals
 
@@ -40,6 +40,11 @@ class Gate:
 
     @property
     def targets_found(self) -> bool | None:
+        """None, as it looks at none."""
+        return None
+
+    @property
+    def targets_numeric(self) -> bool | None:
         """None, as it looks at none."""
         return None
 
@@ -121,3 +126,8 @@ class Gated:
     def targets_found(self) -> bool | None:
         """Whether any batch said what its rows are, of those whose targets `observe` looked at; None without one."""
         return self._gate.targets_found
+
+    @property
+    def targets_numeric(self) -> bool | None:
+        """Whether targets were taken for numbers, not for classes; None before a window was judged by any."""
+        return self._gate.targets_numeric

@@ -7,7 +7,7 @@ from typing import Any
 
 from adaselection.base import Policy
 from adaselection.chooser import Tally
-from adaselection.conditions import Condition
+from adaselection.condition import Condition
 from adaselection.meter import PHASES, STEP_UNITS, Meter
 from adaselection.verdicts import BY_TARGETS, RARE
 
@@ -42,6 +42,8 @@ class RecordedReport:
             alone kept it shut. Empty without a gate: a method that was named chooses from every window.
         targets_found: whether the batches say what each row is, by which the gate tells rare classes from wrong labels;
             None before it looked, and without a gate.
+        targets_numeric: whether these were taken for numbers, of which other evidence is asked than of classes; None
+            while that is not known.
         lacking: while the gate is shut, by member of the default's mixture the conditions that the last window did not
             meet: name, value, sign and bound of each.
     """
@@ -65,6 +67,7 @@ class RecordedReport:
     fixed_order: bool = False
     verdicts: dict[str, int] = field(default_factory=dict)
     targets_found: bool | None = None
+    targets_numeric: bool | None = None
     lacking: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -95,6 +98,7 @@ class RecordedReport:
             fixed_order=fixed_order and policy.verdict is not None,
             verdicts=dict(tally.verdicts),
             targets_found=policy.targets_found,
+            targets_numeric=policy.targets_numeric,
             lacking=policy.lacking,
         )
 
@@ -171,6 +175,10 @@ class RecordedReport:
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
             rows.insert(4, ("gain an instance", gain))
+        if self.targets_numeric is not None:
+            rows.insert(
+                4, ("targets", f"found in the batches, taken for {('classes', 'numbers')[self.targets_numeric]}")
+            )
         if self.lacking and not self.fixed_order:
             rows.insert(4, ("nearest", self._nearest()))
         if self.fixed_order and self.selected:
@@ -195,8 +203,8 @@ class RecordedReport:
         return f"rate {self.rate:g}" + (f" would be {asked:.1f}" if lost else "")
 
     def _nearest(self) -> str:
-        """The member of which the last window met all but the fewest conditions, and these."""
-        member, lacks = min(self.lacking.items(), key=lambda item: len(item[1]))
+        """The member whose conditions the last window was nearest to meeting, and those that it did not meet."""
+        member, lacks = min(self.lacking.items(), key=lambda item: sum(each.short for each in item[1]))
         return f"{member}, but for {'; '.join(map(str, lacks))}"
 
     def _gate(self) -> str:

@@ -22,7 +22,7 @@ _NAMES = ("labels", "label", "targets", "target", "y")
 _DEEP, _PARTS = 4, 3  # how deep in a batch, and how many of its parts, are looked at
 _ROWS = 8192  # of a window that are looked at
 _FOUND = {"not looked": None, "none": False, "some": True}
-_EACH = 8  # rows for each whole number, on average, above which these are classes
+_EACH = 8  # rows for each whole number, on average, from which on these are classes; and of a number that many have
 
 
 def targets_of(batch: Batch, ids: list[int]) -> Shaped[Tensor, "b p"]:
@@ -184,5 +184,11 @@ def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"]) -> tuple[float
     counts = places.bincount(), places[upper].bincount(minlength=len(distinct))
     rows, above = (count.double() for count in counts)
     classes = len(distinct) * _EACH <= len(values) and bool((distinct == distinct.round()).all())
-    explained = F.explained(rows, above) if classes else F.one_sided(rows, above)
+    explained = F.explained(rows, above) if classes else max(F.one_sided(rows, above), _by_frequent(rows, above))
     return explained, float(not classes), float(rows.max()) / len(values)
+
+
+def _by_frequent(rows: Float[Tensor, " c"], upper: Float[Tensor, " c"]) -> float:
+    """How far the numbers that many rows have explain which are of the upper group; all others are one class."""
+    often = rows >= _EACH
+    return F.explained(*(torch.cat((counts[often], counts[~often].sum().reshape(1))) for counts in (rows, upper)))

@@ -26,7 +26,11 @@ def how_often(upper: Bool[Tensor, " k"], share: float, otherwise: float) -> floa
 
 
 class Worth:
-    """Worth of a chosen instance over one at random: expected when it is chosen, and seen when it is trained on."""
+    """Worth of a chosen instance over one at random: expected when it is chosen, and seen when it is trained on.
+
+    For ``trusted`` an instance is worth 1 in the lower group and 0 in the upper, for ``hard`` its loss, and for
+    ``uncertain`` P (1 - P): by the record, and by the losses when training came to those chosen.
+    """
 
     def __init__(self) -> None:
         self._sums = dict.fromkeys(_NAMES, 0.0)

@@ -26,6 +26,7 @@ from torch.utils.data import (
 )
 
 from adaselection import AdaSelection, RecordedLoader, RecordedLosses, SingleMethod
+from adaselection.condition import Condition
 from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError
 from core.parts import data, ids
 from core.recorded_parts import passes, recorded
@@ -353,6 +354,36 @@ def test_the_report_says_what_is_lost_to_whole_steps() -> None:
         loader = recorded(rows, 4, AdaSelection(rate=0.3), shuffle=True)
         passes(loader, 1)
         assert f"a pass           {said}" in str(loader.report())
+
+
+def test_the_report_names_the_member_that_is_nearest() -> None:
+    """One condition that is far off keeps a member further from opening than two that nearly hold."""
+    mixed = recorded(40, 4, AdaSelection(rate=0.5), shuffle=True)
+    passes(mixed, 6, lambda number, step: 1.0 + number % 7)
+    far, near = Condition("tau", 1.0, ">", 3.0), Condition("staying", 0.22, "<", 0.2)
+    lacks = {"trusted": (Condition("visits", 0.0, ">=", 20.0),), "uncertain": (far,), "hard": (near, near)}
+    said = str(replace(mixed.report(), lacking=lacks))
+    assert "\nnearest          hard, but for staying 0.22 (asks < 0.2); staying 0.22 (asks < 0.2)\n" in said
+    said = str(replace(mixed.report(), lacking=dict.fromkeys(lacks, (far,))))
+    assert "\nnearest          trusted, but for tau 1 (asks > 3)\n" in said  # the first of equals
+
+
+def test_the_report_says_what_targets_were_taken_for() -> None:
+    numbers = torch.arange(200)
+    for said, word, numeric in (
+        ((numbers % 4,), "classes", False),
+        ((numbers * 0.37,), "numbers", True),
+        ((), None, None),
+    ):
+        rows = TensorDataset(numbers.float().unsqueeze(1), *said)
+        loader = RecordedLoader(DataLoader(rows, 10, shuffle=True), AdaSelection(rate=0.5))
+        assert loader.report().targets_numeric is None
+        for _ in range(8):
+            for x, *_ in loader:
+                loader.record(x.squeeze(1) + 1)
+        assert loader.report().targets_numeric is numeric
+        told = f"\ntargets          found in the batches, taken for {word}\n" in str(loader.report())
+        assert told == (word is not None)
 
 
 def test_the_report_says_which_member_got_the_windows() -> None:

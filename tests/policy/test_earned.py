@@ -371,6 +371,22 @@ def test_numbers_that_are_off_by_little_more_than_at_first_are_not_left_out(heig
     assert set(Stream(wrong(0.2, height)).run(12).members) == {"uniform", "trusted"}  # of classes it is enough
 
 
+@pytest.mark.parametrize(("zeros", "opened"), [("the upper", False), ("a tenth of all", True), ("seven", True)])
+def test_a_number_that_many_have_is_not_left_out_for_standing_apart(zeros: str, opened: bool) -> None:
+    """A fifth stays far off: all that are 0 and no others, which are in the middle of the numbers, or any."""
+    numbers = np.random.default_rng(4).standard_normal(SIZE)
+    some = {"the upper": first(0.2, NUMBERS), "a tenth of all": NUMBERS % 10 == 0, "seven": NUMBERS < 7}[zeros]
+    told = Stream(wrong(0.2, 40.0), targets=np.where(some, 0.0, numbers)).run(9)
+    assert ("trusted" in told.members) == opened
+    seen = told.policy._earned
+    assert seen is not None
+    assert seen.targets_numeric is True
+    if not opened:
+        assert told.policy.verdict == "rare targets"
+        (only,) = told.policy.lacking["trusted"]
+        assert (only.name, round(only.value, 2)) == ("explained by targets", 1.0)
+
+
 @pytest.mark.parametrize("targets", ["numbers", "one of two", "whole", "classes", "unknown"])
 def test_roots_are_looked_at_where_targets_are_numbers(targets: str) -> None:
     """A tenth of the errors are normal with ten times the spread of the others, which no cut of squares tells."""

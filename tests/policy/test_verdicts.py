@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from adaselection import functional as F  # noqa: N812
+from adaselection.condition import Condition
 from adaselection.conditions import ASKED, Evidence, Thresholds, lacking
 from adaselection.verdicts import RULES, doubtful, learnable, wrong
 
@@ -175,6 +176,25 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool]) -> None:
 def test_it_says_what_a_member_lacks(member: str, seen: Evidence, change: dict[str, float], said: list[str]) -> None:
     assert lacking(seen, NEED)[member] == ()
     assert list(map(str, lacking(seen._replace(**change), NEED)[member])) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "sign", "bound", "short"),
+    [
+        (3.5, ">", 3.0, 0.0),
+        (3.0, ">=", 3.0, 0.0),
+        (3.0, ">", 3.0, 0.0),  # not as asked, and not off by anything
+        (1.5, ">", 3.0, 0.5),
+        (0.3, "<", 0.2, 0.5),
+        (9.0, "<", 0.2, 1.0),
+        (-0.25, ">", 0.0, 0.25),
+        (0.1, "<=", 0.0, 0.1),
+        (math.nan, ">", 0.0, 1.0),
+        (math.inf, "<", 1.0, 1.0),
+    ],
+)
+def test_how_far_a_number_is_from_what_is_asked(value: float, sign: str, bound: float, short: float) -> None:
+    assert Condition("tau", value, sign, bound).short == pytest.approx(short)
 
 
 @given(seen=st.tuples(*[st.one_of(st.just(math.nan), st.floats(-1, 2), st.floats(0, 200))] * len(Evidence._fields)))

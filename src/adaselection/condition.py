@@ -1,0 +1,44 @@
+"""One number that is held against a bound."""
+
+from __future__ import annotations
+
+import operator
+from typing import NamedTuple
+
+_SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+
+
+class Condition(NamedTuple):
+    """One number that a member asks for before it gets the weight.
+
+    Attributes:
+        name: what the number is, in words.
+        value: that of the last window; NaN where it is not known, which meets nothing.
+        sign: how it must stand to the bound: ``">"``, ``">="``, ``"<"`` or ``"<="``.
+        bound: the other side.
+    """
+
+    name: str
+    value: float
+    sign: str
+    bound: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the number is as asked."""
+        return bool(_SIGNS[self.sign](self.value, self.bound))
+
+    @property
+    def short(self) -> float:
+        """How far the number is from being as asked: 0 where it is, else a share of the bound, 1 at most or if unknown.
+
+        Of a bound of 0 the number itself counts.
+        """
+        if self.met:
+            return 0.0
+        off = abs(self.value - self.bound) / (abs(self.bound) or 1.0)
+        return min(1.0, off) if off == off else 1.0
+
+    def __str__(self) -> str:
+        """Name, number and what was asked."""
+        return f"{self.name} {self.value:.4g} (asks {self.sign} {self.bound:.4g})"
