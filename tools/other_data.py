@@ -52,12 +52,12 @@ NUMBERS = """\
 
 Data sets of R's packages, 330 to 1,000 rows each, with a number as target that people do predict, scaled to mean 0 \
 and variance 1; as they are, and with 20 and 40 % of the targets swapped among their rows, so that a wrong one is as \
-likely as a right one. They were listed before any of them was trained on; what is asked of numbers was set on larger \
-sets of the same packages. After a first run it was made to hold where many targets are alike too, which changes \
-*debt on credit cards* and *grades*, and after a second one numbers that many rows have were held against the others, \
-as *grades* had lost 25 % of the error with 40 % swapped; that changes it and *houses in Boston*. So *grades* no longer \
-judges the default. 30 passes, the rest as in the first table: the difference is in % of the plain loader's squared \
-error on clean rows."""
+likely as a right one. They were listed before any of them was trained on; what is asked of numbers was set on \
+larger sets of the same packages. After a first run it was made to hold where many targets are alike too, which \
+changes *debt on credit cards* and *grades*, and after a second one numbers that many rows have were held against \
+the others, as *grades* had lost 25 % of the error with 40 % swapped; that changes it and *houses in Boston*. *Debt \
+on credit cards* and *grades* no longer judge the default. 30 passes, the rest as in the first table: the difference \
+is in % of the plain loader's squared error on clean rows."""
 CLASSES = """\
 ## Real classes
 
