@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from adaselection import kinds
+from adaselection import advice, kinds
 from adaselection.errors import ArgumentError, LossShapeError, NonFiniteLossError, StateError
 from adaselection.types import Signals
 
@@ -171,9 +171,6 @@ def form(value: object) -> tuple[int, ...] | str:
     return tuple(value.shape) if isinstance(value, torch.Tensor) and is_dense(value) else type(value).__name__
 
 
-_UNREDUCED = 'Use a loss with reduction="none", and call it once for each batch.'
-
-
 def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
     """Refuse what is not one loss for each row of a batch; of any number of rows where that is None.
 
@@ -183,9 +180,8 @@ def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
     got = form(losses)
     if isinstance(got, str) or len(got) != 1 or rows not in (None, *got) or not losses.is_floating_point():
         shape, kind = "b" if rows is None else rows, f" of {losses.dtype}" if isinstance(got, tuple) else ""
-        many = isinstance(got, tuple) and len(got) > 1 and rows in (None, got[0])
-        fix = "Use outputs.squeeze(1) if they are [b, 1], else losses.flatten(1).mean(1)." if many else _UNREDUCED
-        raise LossShapeError(f"{caller} needs one loss for each row, shape [{shape}]; got {got}{kind}. {fix}")
+        said = f"{caller} needs one loss for each row, shape [{shape}]; got {got}{kind}."
+        raise LossShapeError(f"{said} {advice.one_each(got, rows)}")
 
 
 def some_finite(losses: torch.Tensor, mean: torch.Tensor) -> None:

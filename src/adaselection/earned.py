@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
-from adaselection import kinds
 from adaselection._shapes import Float
 from adaselection.condition import Condition
 from adaselection.conditions import Evidence, Thresholds, lacking
 from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
-from adaselection.members import MEMBERS, member_at
+from adaselection.members import MEMBERS, check_place
 from adaselection.roots import by_roots
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
@@ -40,8 +40,7 @@ _NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", *_TOLD, "barre
 class Earned(Gate):
     """Whole walks, until evidence speaks for leaving something out.
 
-    Four members, of which one has all the weight; every window judges anew. ``uniform``: whole walks.
-
+    Members, of which one has all the weight; every window judges anew. ``uniform``: whole walks.
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again.
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
     the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
@@ -212,6 +211,7 @@ class Earned(Gate):
         """Evidence and decisions."""
         last = torch.tensor(self._seen, dtype=torch.float64)
         return {
+            "members": list(self._need.members),
             "sums": self._sums.clone(),
             "progress": self._progress.clone(),
             "found": self._found.clone(),
@@ -228,18 +228,19 @@ class Earned(Gate):
             StateError: it is not.
         """
         own = self.state_dict()
+        checks.same_state(own, state, ("members",), "policy")
         kinds.check(own, state, "evidence")
         for name in _TENSORS:
             if state[name].shape != own[name].shape:
                 raise kinds.damaged("evidence", name, state[name])
         self._by_target.check(state["targets"])
-        member_at(state["now"]["open"], self._need.members)
+        check_place(state["now"]["open"], self._need.members)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
 
         Raises:
-            StateError: the state is of another version, or gives the weight to a member that may not get it.
+            StateError: the state is of another version, or of other members.
         """
         self.check(state)
         self._sums, self._progress, self._found, (seen, unknown) = (state[name].clone() for name in _TENSORS)

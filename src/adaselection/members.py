@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from adaselection import checks
 from adaselection.errors import ArgumentError, StateError
@@ -11,19 +11,14 @@ MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 """The first needs no evidence."""
 
 
-def member_at(place: float, allowed: Sequence[str]) -> str:
-    """The member at a place of `MEMBERS`, as a state has it.
+def check_place(place: float, allowed: Sequence[str]) -> None:
+    """Refuse a place of `MEMBERS`, as a state has it, that is none of those allowed.
 
     Raises:
-        StateError: there is none, or it may not get the weight.
+        StateError: it is none.
     """
-    name = next((name for number, name in enumerate(MEMBERS) if number == place), None)
-    if name is None or name not in allowed:
-        raise StateError(
-            f"the state gives the weight to {name or place!r}, and this policy's members are "
-            f"{', '.join(allowed)}. Load it into a policy with the same members=, or start without it."
-        )
-    return name
+    if not any(number == place and name in allowed for number, name in enumerate(MEMBERS)):
+        raise StateError(f"the state dict is damaged: the weight is on member {place!r}. Take an undamaged checkpoint.")
 
 
 def members_of(given: Sequence[str]) -> tuple[str, ...]:
@@ -32,7 +27,7 @@ def members_of(given: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ArgumentError: none, a word that is no member, or one string.
     """
-    if isinstance(given, str) or not given:
+    if isinstance(given, str) or not isinstance(given, Collection) or not given:
         raise ArgumentError(f'members must be a list of names, such as ("hard",); got {given!r}.')
-    named = {checks.one_of("a member", member, MEMBERS) for member in given}
+    named = {checks.one_of("members", member, MEMBERS) for member in given}
     return tuple(member for member in MEMBERS if member in named | {MEMBERS[0]})

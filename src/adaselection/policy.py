@@ -138,7 +138,8 @@ class AdaSelection(Policy):
     @property
     def weights(self) -> dict[str, float]:
         """Weight w of each method, summing to 1; of the earned mixture once it has seen recorded losses."""
-        return self._earned.weights if self._earned is not None and self._on_records else super().weights
+        earns = self._on_records or "members" in self._settings
+        return self._earned.weights if self._earned is not None and earns else super().weights
 
     def check_fresh(self) -> None:
         """Raise ArgumentError if an argument is about recorded losses only."""

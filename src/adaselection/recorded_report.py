@@ -9,7 +9,7 @@ from adaselection.base import Policy
 from adaselection.chooser import Tally
 from adaselection.condition import Condition
 from adaselection.meter import PHASES, STEP_UNITS, Meter
-from adaselection.verdicts import BY_TARGETS, RARE
+from adaselection.verdicts import RARE
 
 _SHUT = ("uniform", RARE)
 _DID = {
@@ -175,18 +175,14 @@ class RecordedReport:
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
             rows.insert(4, ("gain an instance", gain))
-        if self.targets_numeric is not None:
-            rows.insert(
-                4, ("targets", f"found in the batches, taken for {('classes', 'numbers')[self.targets_numeric]}")
-            )
+        if told := self._targets():
+            rows.insert(4, ("targets", told))
         if self.lacking and not self.fixed_order:
             rows.insert(4, ("nearest", self._nearest()))
         if self.fixed_order and self.selected:
             rows.append(("order", "never changes, so little tells what is learnt from others; use shuffle=True"))
         if rare := self.verdicts.get(RARE, 0):
             rows.append((RARE, f"kept in {rare} windows, where what looked wrong was a matter of targets"))
-        if self.targets_found is False and any(self.verdicts.get(member) for member in BY_TARGETS):
-            rows.append(("targets", "none found, so rare classes may look wrong; hand in record(losses, targets=y)"))
         if self.effective is not None and self.effective < 0.995:
             rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
         if self.forced:
@@ -206,6 +202,17 @@ class RecordedReport:
         """The member whose conditions the last window was nearest to meeting, and those that it did not meet."""
         member, lacks = min(self.lacking.items(), key=lambda item: sum(each.short for each in item[1]))
         return f"{member}, but for {'; '.join(map(str, lacks))}"
+
+    def _targets(self) -> str | None:
+        """Whether the batches said what each row is, and what that was taken for; None while nobody looked."""
+        if self.targets_numeric is None:
+            none = "none found: rare classes may look wrong, and numbers are judged as classes are; hand in"
+            return f"{none} record(losses, targets=y)" if self.targets_found is False else None
+        found = "found in the batches, taken for"
+        if not self.targets_numeric:
+            return f"{found} classes"
+        scale = "" if self.selected else "; the gate needs them scaled to mean 0 and spread 1"
+        return f"{found} numbers{scale}"
 
     def _gate(self) -> str:
         if not self.windows:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from adaselection import AdaSelection, Policy, Signals, SingleMethod, methods, register_method, registry
+from adaselection.errors import ArgumentError
 from core.parts import net
 
 NAN, INF = math.nan, math.inf
@@ -229,3 +230,9 @@ def test_replicate_paper_and_what_overrides_it() -> None:
     assert AdaSelection().settings["adaboost"] is None
     assert SingleMethod("uniform").needs == frozenset()
     assert AdaSelection(("uniform", "grad_norm")).needs == {"losses", "grad_norms"}
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_members_that_are_no_list_are_refused() -> None:
+    with pytest.raises(ArgumentError, match=r'members must be a list of names, such as \("hard",\); got 5'):
+        AdaSelection(members=5)  # type: ignore[arg-type]  # that is the point

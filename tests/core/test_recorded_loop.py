@@ -189,8 +189,16 @@ def test_only_what_is_drawn_is_loaded_whatever_a_batch_is(collate: Any) -> None:
 def test_losses_of_another_length_are_refused_and_nothing_is_lost() -> None:
     loader = recorded(20, 4, SingleMethod("big_loss", 0.5))
     for batch in loader:
-        unreduced, many = 'reduction="none"', r"losses\.flatten\(1\)\.mean\(1\)"
-        for wrong, fix in ((torch.ones(3), unreduced), (torch.ones(4, 1), many), (torch.tensor(1.0), unreduced)):
+        unreduced = 'reduction="none"'
+        for wrong, fix in (
+            (torch.ones(3), unreduced),
+            (torch.tensor(1.0), unreduced),
+            (torch.ones(3, 2), unreduced),
+            (torch.ones(4, 1), r"Use losses\.squeeze\(1\)\."),
+            (torch.ones(4, 4), r"squeeze\(1\) the one that is \[b, 1\]\. If a row has 4 losses of its own"),
+            (torch.ones(4, 3), r"If a row has several losses of its own, use losses\.flatten\(1\)\.mean\(1\)\."),
+            (torch.ones(4, 4, 1), r"use losses\.flatten\(1\)\.mean\(1\)\."),
+        ):
             with pytest.raises(LossShapeError, match=rf"shape \[4\]; got.*{fix}"):
                 loader.record(wrong)
         loader.record(torch.ones(4) * ids(batch)[0])
@@ -382,8 +390,11 @@ def test_the_report_says_what_targets_were_taken_for() -> None:
             for x, *_ in loader:
                 loader.record(x.squeeze(1) + 1)
         assert loader.report().targets_numeric is numeric
-        told = f"\ntargets          found in the batches, taken for {word}\n" in str(loader.report())
-        assert told == (word is not None)
+        scale = "; the gate needs them scaled to mean 0 and spread 1" if numeric else ""
+        told = f"found in the batches, taken for {word}{scale}\n" if word else "none found: rare classes may look wrong"
+        assert f"\ntargets          {told}" in str(loader.report())
+        opened = str(replace(loader.report(), selected=1, verdicts={"trusted": 1}))
+        assert "scaled" not in opened
 
 
 def test_the_report_says_which_member_got_the_windows() -> None:
@@ -391,7 +402,7 @@ def test_the_report_says_which_member_got_the_windows() -> None:
     for labels, said in (
         (False, r"gate +open in (\d+) of \d+ windows: trusted \1 \(left out what looks wrong\)\n"),
         (True, r"rare targets +kept in \d+ w"),
-        (None, r"targets +none found, so rare classes may look wrong; hand in record\(losses, targets=y\)"),
+        (None, r"targets +none found: rare classes may look wrong, and .*; hand in record\(losses, targets=y\)"),
     ):
         numbers = torch.arange(300)
         says = () if labels is None else ((numbers < 100).long() if labels else numbers % 3,)

@@ -200,26 +200,35 @@ def test_the_table_of_real_data_is_what_its_records_say(root):
         name: json.loads((root / "benchmarks" / "records" / f"real_{name}.json").read_text(encoding="utf-8"))["results"]
         for name in ("numbers", "classes")
     }
-    prose, lost = " ".join(readme.split()), {}
-    for kind, result in records.items():
-        for share in (0.0, 0.2, 0.4):
+    prose = " ".join(readme.split())
+
+    def told(cells):
+        """Cells won and lost by their interval, and the mean difference."""
+        won, lost = (sum(sign * cell["ci"][at] > 0 for cell in cells) for sign, at in ((1, 0), (-1, 1)))
+        return f"{won}, {lost} of {len(cells)}", sum(cell["difference"] for cell in cells) / len(cells)
+
+    for share in (0.0, 0.2, 0.4):
+        for name, result in (("number", records["numbers"]), ("class", records["classes"])):
             some = [cell for cell in result["cells"] if cell["wrong"] == share]
-            won, fell = (sum(sign * cell["ci"][at] > 0 for cell in some) for sign, at in ((1, 0), (-1, 1)))
-            mean = sum(cell["difference"] for cell in some) / len(some)
-            told = f"error {mean:.1f} % lower"
-            if kind == "classes":
-                loss = sum(cell["log_loss"]["difference"] for cell in some) / len(some)
-                side = "lower" if loss >= 0 else "higher"
-                told = f"accuracy {wording.signed(mean, 2)}, log loss {abs(loss):.1f} % {side}"
             runs = f"{sum(cell['opened'] for cell in some)} of {sum(cell['seeds'] for cell in some)} runs"
-            name = {"numbers": "a number", "classes": "a class"}[kind]
-            assert f"| {name} | {100 * share:.0f} % | {won} of {len(some)} | {fell} | {told} | {runs} |" in readme
-        lost[kind] = [cell for cell in result["cells"] if cell["ci"][1] < 0]
-    assert lost["numbers"] == []
-    (label,) = lost["classes"]
-    assert f"Lost is the {label['set']}, by" in prose
-    balanced = f"({-label['balanced']['difference']:.1f} of balanced accuracy)"
-    assert f"heating of houses, by {-label['difference']:.2f} points {balanced}" in prose
+            count, mean = told(some)
+            gained, more = f"error {mean:.1f} % lower", f"{wording.DASH} | {wording.DASH}"
+            if name == "class":
+                losses, by = told([cell["log_loss"] for cell in some])
+                gained = f"accuracy {wording.signed(mean, 2)}"
+                more = f"{losses} | {abs(by):.1f} % {'lower' if by >= 0 else 'higher'}"
+            assert f"| a {name} | {100 * share:.0f} % | {count} | {gained} | {more} | {runs} |" in readme
+    assert not any(cell["ci"][1] < 0 for cell in records["numbers"]["cells"])
+    (lost,) = (cell for cell in records["classes"]["cells"] if cell["ci"][1] < 0)
+    assert f"Lost is the {lost['set']}, by {-lost['difference']:.2f} points." in prose
+    first, second = sorted(
+        (cell for cell in records["classes"]["cells"] if cell["balanced"]["ci"][1] < 0),
+        key=lambda cell: cell["balanced"]["difference"],
+    )
+    assert first == lost
+    assert {first["wrong"], second["wrong"]} == {0.2}
+    assert f"Of balanced accuracy it loses {-first['balanced']['difference']:.1f} points" in prose
+    assert f"and {second['set']} {-second['balanced']['difference']:.1f}, both with 20 % wrong labels" in prose
 
 
 def test_what_the_guide_says_about_probabilities_is_what_the_record_says(root):

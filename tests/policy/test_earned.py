@@ -555,7 +555,7 @@ def test_a_state_is_a_copy_and_another_one_is_refused() -> None:
     stream.run(2)
     assert torch.equal(state["earned"]["sums"], sums)
     with pytest.raises(StateError, match="lacks sums"):
-        stream.policy.load_state_dict({**state, "earned": {"progress": 0, "now": 0}})
+        stream.policy.load_state_dict({**state, "earned": {"members": state["earned"]["members"], "now": 0}})
 
 
 # Gains and the stop indicator

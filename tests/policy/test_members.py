@@ -76,7 +76,7 @@ def test_plain_training_is_always_one_of_them(given: Any) -> None:
     [
         ({"members": ()}, r'members must be a list of names, such as \("hard",\); got \(\)'),
         ({"members": "hard"}, "members must be a list of names"),
-        ({"members": ("big_loss",)}, "a member='big_loss' is unknown. Take 'uniform', 'trusted', 'hard', 'uncertain'"),
+        ({"members": ("big_loss",)}, "members='big_loss' is unknown. Take 'uniform', 'trusted', 'hard', 'uncertain'"),
         ({"members": ("truste",)}, "Did you mean 'trusted'"),
         ({"members": ("hard",), "methods": ("big_loss",)}, "Leave out members=, or these"),
         ({"members": ("hard",), "weighting": "paper"}, "Leave out members=, or these"),
@@ -98,20 +98,29 @@ def test_a_scoring_pass_has_no_members() -> None:
         policy.select(torch.rand(4))
 
 
-def test_a_state_that_gives_the_weight_to_another_member_is_refused_whole() -> None:
-    _, opened = trained(AdaSelection(rate=0.5))
+@pytest.mark.parametrize("passes", [1, 24])
+def test_a_state_of_other_members_is_refused_whole_at_any_time(passes: int) -> None:
+    _, opened = trained(AdaSelection(rate=0.5), passes)
     state = opened.policy.state_dict()
-    assert state["earned"]["now"]["open"] == MEMBERS.index("trusted")
+    assert state["earned"]["now"]["open"] == (MEMBERS.index("trusted") if passes > 1 else 0)
     policy = AdaSelection(rate=0.5, members=("hard",))
     before = policy.state_dict()
-    with pytest.raises(StateError, match="gives the weight to 'trusted', and this policy's members are uniform, hard"):
+    with pytest.raises(StateError, match=r"the policy state has members=.*trusted.*, and this policy has members="):
         policy.load_state_dict(state)
     after = policy.state_dict()
     assert after["earned"]["now"] == before["earned"]["now"]
     assert torch.equal(after["generator"], before["generator"])
-    state["earned"]["now"]["open"] = 7.0
-    with pytest.raises(StateError, match=r"gives the weight to 7\.0, and"):
-        AdaSelection(rate=0.5).load_state_dict(state)
+    AdaSelection(rate=0.5, members=("trusted", "hard", "uncertain")).load_state_dict(state)
+
+
+@pytest.mark.parametrize("place", [7.0, -1.0, 0.5, 1.0])
+def test_a_place_where_no_member_is_makes_a_state_damaged(place: float) -> None:
+    policy = AdaSelection(rate=0.5, members=("hard",))
+    state = policy.state_dict()
+    state["earned"]["now"]["open"] = place
+    with pytest.raises(StateError, match=rf"damaged: the weight is on member {place}. Take an undamaged checkpoint"):
+        policy.load_state_dict(state)
+    assert policy.weights == {"uniform": 1.0, "hard": 0.0}
 
 
 def test_a_policy_says_which_members_it_was_given() -> None:
