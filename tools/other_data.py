@@ -72,6 +72,10 @@ classes that overlap are left out the log loss rises, and accuracy stays too: th
 of it than it should be. The losses do not tell the two apart, as a label that nobody can know looks like a wrong one. \
 Ending on all data takes back most of the harm, and of the gain. Where probabilities count and labels are right, \
 [name the members](../recorded.md#where-probabilities-count) that may get the weight."""
+SHARE_HEADERS = (
+    "wrong", "something left out", "accuracy: won, lost, on average", "balanced: won, lost, on average",
+    "log loss: won, lost, on average",
+)  # fmt: skip
 CLASS_HEADERS = (
     "target", "wrong", "rows", "plain loader", "difference [95 % CI]", "balanced [95 % CI]", "log loss, % [95 % CI]",
     "annealed [95 % CI]", "its log loss, % [95 % CI]", "left out",
@@ -178,27 +182,29 @@ def _numbers(record: dict[str, Any]) -> str:
     return "\n\n".join((NUMBERS, verdict, described, md.table(NUMBER_HEADERS, rows), _measured(record)))
 
 
-def _by_share(cells: Sequence[dict[str, Any]]) -> list[str]:
+def _by_share(cells: Sequence[dict[str, Any]]) -> str:
     """What the cells with classes say, for each share of wrong labels."""
-    told = []
+    rows = []
     for share in sorted({cell["wrong"] for cell in cells}):
         some = [cell for cell in cells if cell["wrong"] == share]
         runs = f"{sum(cell['opened'] for cell in some)} of {sum(cell['seeds'] for cell in some)} runs"
-        sets = sum(cell["opened"] > 0 for cell in some)
-        parts = [f"{wording.share(share)} wrong: something left out in {runs}, of {sets} sets"]
-        for name, of, unit in (("accuracy", None, ""), ("balanced", "balanced", ""), ("log loss", "log_loss", " %")):
+        row = [wording.share(share), f"{runs}, {sum(cell['opened'] > 0 for cell in some)} of {len(some)} sets"]
+        for of, unit in ((None, ""), ("balanced", ""), ("log_loss", " %")):
             found = [cell[of] if of else cell for cell in some]
-            won, lost = _told(found)
             mean = wording.signed(sum(one["difference"] for one in found) / len(found), 2)
-            parts.append(f"{name} {won} won and {lost} lost by the interval, on average {mean}{unit}")
-        told.append("; ".join(parts))
-    return told
+            row.append("{}, {}, {}".format(*_told(found), mean + unit))
+        rows.append(tuple(row))
+    return md.table(SHARE_HEADERS, rows)
 
 
 def _classes(record: dict[str, Any]) -> str:
     """The section on real classes."""
     results, cells = record["results"], record["results"]["cells"]
-    verdict = f"The bar, no accuracy and no balanced accuracy lost, is {'met' if results['met'] else 'not met'}."
+    left = [cell for cell in cells if cell["opened"]]
+    verdict = (
+        f"The bar, no accuracy and no balanced accuracy lost, is {'met' if results['met'] else 'not met'}. In "
+        f"{len(cells) - len(left)} of {len(cells)} cells nothing was left out, and all differences are 0. The others:"
+    )
     rows = [
         (
             cell["set"], wording.share(cell["wrong"]), str(cell["rows"]), wording.number(cell["plain"], 2),
@@ -207,12 +213,11 @@ def _classes(record: dict[str, Any]) -> str:
             )),
             f"{cell['opened']} of {cell['seeds']}",
         )
-        for cell in cells
+        for cell in left
     ]  # fmt: skip
     described = md.bullets(f"*{name}*: `{what}`" for name, what in results["sets"].items())
-    intro = CLASSES.format(anneal=results["anneal"])
-    told = md.bullets(_by_share(cells))
-    return "\n\n".join((intro, told, verdict, CLASSES_SAY, described, md.table(CLASS_HEADERS, rows), _measured(record)))
+    intro, table = CLASSES.format(anneal=results["anneal"]), md.table(CLASS_HEADERS, rows)
+    return "\n\n".join((intro, _by_share(cells), CLASSES_SAY, verdict, table, described, _measured(record)))
 
 
 def _measured(record: dict[str, Any]) -> str:
