@@ -144,9 +144,10 @@ class ByTarget:
         """What the targets tell; as given if none is known.
 
         Returns:
-            How far they explain which are of the upper group, `functional.explained` of classes and
-            `functional.one_sided` of numbers, the most of all columns; 1 if all columns are numbers, else 0; and the
-            largest share that a value of any of them has. Classes are whole numbers with enough rows each.
+            How far they explain which are of the upper group, `functional.explained` of classes and the larger of
+            `functional.one_sided` and that of numbers that many rows have, the most of all columns; 1 if all columns
+            are numbers, else 0; and the largest share that a value of any of them has. Classes are whole numbers with
+            enough rows each.
         """
         known = [(column.isfinite(), column) for column in self._values.T]
         found = [_told(column[finite], self._upper[finite]) for finite, column in known if bool(finite.any())]
