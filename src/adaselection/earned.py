@@ -228,8 +228,8 @@ class Earned(Gate):
             StateError: it is not.
         """
         own = self.state_dict()
-        checks.same_state(own, state, ("members",), "policy")
         kinds.check(own, state, "evidence")
+        checks.same_state(own, state, ("members",), "policy")
         for name in _TENSORS:
             if state[name].shape != own[name].shape:
                 raise kinds.damaged("evidence", name, state[name])

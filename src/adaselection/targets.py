@@ -190,6 +190,6 @@ def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"]) -> tuple[float
 
 
 def _by_frequent(rows: Float[Tensor, " c"], upper: Float[Tensor, " c"]) -> float:
-    """How far the numbers that many rows have explain which are of the upper group; all others are one class."""
-    often = rows >= _EACH
+    """How far the numbers that many rows have, most of these of the upper group, explain which are of it."""
+    often = (rows >= _EACH) & (2 * upper > rows)
     return F.explained(*(torch.cat((counts[often], counts[~often].sum().reshape(1))) for counts in (rows, upper)))

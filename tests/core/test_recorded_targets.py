@@ -230,6 +230,17 @@ def test_numbers_of_both_ends_explain_nothing_and_those_of_one_all(scale: float,
         assert counts.told(0.7, 0.3, 0.2)[0] == pytest.approx(expected, abs=0.1 if expected else 0.02)
 
 
+@pytest.mark.parametrize(("off", "expected"), [("by chance", 0.0), ("to one number", 1.0)])
+def test_outliers_among_rounded_numbers_are_not_explained_by_being_rare(off: str, expected: float) -> None:
+    """Right numbers are on a grid, where many rows have each; wrong ones are anywhere, or all the same."""
+    chance = np.random.default_rng(0)
+    numbers, wrong = chance.integers(0, 40, 1000) / 7, chance.random(1000) < 0.1
+    numbers[wrong] = chance.normal(3, 10, wrong.sum()) if off == "by chance" else 2.9
+    counts = ByTarget()
+    counts.see(torch.from_numpy(numbers).unsqueeze(1), torch.from_numpy(wrong))
+    assert counts.told(0.7, 0.3, 0.2)[0] == pytest.approx(expected, abs=0.05)
+
+
 def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> None:
     chance = torch.Generator().manual_seed(0)
     counts = ByTarget()
