@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Condition(NamedTuple):
         if self.met:
             return 0.0
         off = abs(self.value - self.bound) / (abs(self.bound) or 1.0)
-        return min(1.0, off) if off == off else 1.0
+        return 1.0 if math.isnan(off) else min(1.0, off)
 
     def __str__(self) -> str:
         """Name, number and what was asked."""

@@ -162,7 +162,7 @@ class Earned(Gate):
         return chances
 
     def _doubts(self, losses: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """P (1 - P) where the mean of ``-log P`` at visits of the upper group is 3, whatever their scale."""
+        """P (1 - P) where the mean of ``-log P`` at visits of the upper group is 3, on any scale of losses."""
         return F.uncertainty(losses * (_WRONG_IS / max(self._now["upper"], _TINY)))
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:

@@ -137,7 +137,7 @@ class AdaSelection(Policy):
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight w of each method, summing to 1; of the earned mixture once it has seen recorded losses."""
+        """Weight w of each method, summing to 1; of the earned mixture under `RecordedLoader`, or with ``members``."""
         earns = self._on_records or "members" in self._settings
         return self._earned.weights if self._earned is not None and earns else super().weights
 
