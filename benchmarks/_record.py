@@ -52,6 +52,22 @@ def before(path: str | None) -> list[dict[str, Any]]:
     return cells
 
 
+def arguments_of_cells(claim: str, repeats: int = 10, kept: str = "learning rates") -> argparse.ArgumentParser:
+    """The command line of a benchmark of many settings, each with seeds.
+
+    Args:
+        claim: what it checks.
+        repeats: seeds if the user says nothing.
+        kept: of a record that is run again.
+    """
+    parser = argparse.ArgumentParser(description=claim)
+    parser.add_argument("--repeats", type=int, default=repeats, help=f"seeds (default: {repeats})")
+    parser.add_argument("--settings", type=int, help="only so many of the first settings")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--again", help=f"a record whose {kept} are kept")
+    return parser
+
+
 def run(
     name: str,
     claim: str,

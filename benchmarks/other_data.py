@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from _fit import best_of, fit, gained, perceptron, wrong_labels
-from _record import before, difference, run
+from _record import arguments_of_cells, before, difference, run
 from _sets import SETS
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
@@ -203,12 +203,8 @@ def show(results: dict[str, Any]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> Path:
     """Measure, print and write the record."""
-    parser = argparse.ArgumentParser(description=CLAIM)
-    parser.add_argument("--repeats", type=int, default=10, help="seeds (default: 10)")
+    parser = arguments_of_cells(CLAIM, kept="learning rates, and runs of the fixed rule,")
     parser.add_argument("--rows", type=int, default=4000, help="of the sets that are made (default: 4,000)")
-    parser.add_argument("--settings", type=int, help="only so many of the first settings")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--again", help="a record whose learning rates, and whose runs of the fixed rule, are kept")
     return run("other_data", CLAIM, parser, measure, show, argv)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from _fit import best_of, fit, gained, wrong_labels
 from _kinds import KINDS, Kind
-from _record import before, difference, run, won_and_lost
+from _record import arguments_of_cells, before, difference, run, won_and_lost
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -104,12 +104,8 @@ def show(results: dict[str, Any]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> Path:
     """Measure, print and write the record."""
-    parser = argparse.ArgumentParser(description=CLAIM)
-    parser.add_argument("--repeats", type=int, default=5, help="seeds (default: 5)")
+    parser = arguments_of_cells(CLAIM, repeats=5)
     parser.add_argument("--epochs", type=int, help="passes of the full run, in the place of each kind's own")
-    parser.add_argument("--settings", type=int, help="only so many of the first settings")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--again", help="a record whose learning rates are kept")
     return run("other_models", CLAIM, parser, measure, show, argv)
 
 

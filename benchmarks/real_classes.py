@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from _fit import gained
 from _real import Source, columns, inputs, table
-from _record import before, difference, run, won_and_lost
+from _record import arguments_of_cells, before, difference, run, won_and_lost
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from other_data import LABELS, RATE, Data, Outcome, best_rate, train
@@ -154,12 +154,8 @@ def show(results: dict[str, Any]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> Path:
     """Measure, print and write the record."""
-    parser = argparse.ArgumentParser(description=CLAIM)
-    parser.add_argument("--repeats", type=int, default=10, help="seeds (default: 10)")
+    parser = arguments_of_cells(CLAIM)
     parser.add_argument("--rows", type=int, help="only so many of the first rows of each set")
-    parser.add_argument("--settings", type=int, help="only so many of the first settings")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--again", help="a record whose learning rates are kept")
     return run("real_classes", CLAIM, parser, measure, show, argv)
 
 
