@@ -58,6 +58,8 @@ class Thresholds:
             they were while the common ones are learnt.
         explained: how far targets explain which are in the upper group, from which on it is rare classes or numbers
             that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
+        emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
+            most of which is left out is not learnt.
     """
 
     members: tuple[str, ...] = MEMBERS
@@ -80,6 +82,7 @@ class Thresholds:
     slowly: float = 0.12
     many: float = 0.35
     explained: float = 0.4
+    emptied: float = 2 / 3
 
 
 class Evidence(NamedTuple):
@@ -100,6 +103,7 @@ class Evidence(NamedTuple):
         error: standard error of that.
         negative: share of the losses that are below 0.
         explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
+        emptied: largest share of a class that is surely in the upper group, likewise.
         numbers: 1 where targets are known to be numbers rather than classes, else less.
         roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
     """
@@ -118,6 +122,7 @@ class Evidence(NamedTuple):
     error: float
     negative: float
     explained: float
+    emptied: float
     numbers: float
     roots: float
 
@@ -132,6 +137,7 @@ class Evidence(NamedTuple):
         upper: float,
         finds: float,
         explained: float,
+        emptied: float,
         numbers: float,
     ) -> Evidence:
         """Put together what a window says, in units of the mean loss after the first walk.
@@ -144,13 +150,14 @@ class Evidence(NamedTuple):
             upper: mean loss at the visits of the upper group.
             finds: as in the evidence.
             explained: likewise.
+            emptied: likewise.
             numbers: likewise.
         """
         lower, mean, high = (of / level if level > 0 else math.nan for of in (seen.lower, seen.mean, upper))
         risen = seen.mean / lowest if lowest > 0 else math.nan
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
         window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
-        return cls(*window, *moved, seen.negative, explained, numbers, seen.roots)
+        return cls(*window, *moved, seen.negative, explained, emptied, numbers, seen.roots)
 
 
 def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
@@ -169,6 +176,7 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
         Condition("staying", seen.stays, ">", need.stays),
         Condition("learnt from others", seen.learnt + seen.error, "<", need.learnt),
         Condition("explained by targets", seen.explained, "<", need.explained),
+        Condition("largest share of a class", seen.emptied, "<", need.emptied),
     )
 
 

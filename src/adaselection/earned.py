@@ -32,7 +32,7 @@ _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _TENSORS = ("sums", "progress", "found", "seen")
 _TINY = sys.float_info.min
-_TOLD = ("explained", "numbers", "common")  # by the targets
+_TOLD = ("explained", "numbers", "common", "emptied")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
 _NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", *_TOLD, "barred", "doubt", "idle")
 
@@ -119,8 +119,8 @@ class Earned(Gate):
         """Judge the evidence, and whether to leave anything out of this window."""
         now = self._now
         told = torch.tensor(self._by_target.told(*(now[of] for of in _TOLD)), dtype=torch.float64)
-        gathered = torch.cat((told, self._sums, self._found, self._progress))
-        seen, (now["explained"], now["numbers"], now["common"], *rest) = crowd(signals, gathered, reduce)
+        others = torch.cat((told, self._sums, self._found, self._progress))
+        seen, (now["explained"], now["numbers"], now["common"], now["emptied"], *rest) = crowd(signals, others, reduce)
         (chosen, draws, total, rows), (moved, before, after) = rest[-7:-3], rest[-3:]
         sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
@@ -131,7 +131,7 @@ class Earned(Gate):
         now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0}
         now["lowest"] = min(now["lowest"], seen.mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "numbers")}
+        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied", "numbers")}
         self._seen = Evidence.of(seen, sums, finds=finds, **levels)
         word = ruling(self._seen, self._need, now=MEMBERS[int(now["open"])])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))

@@ -140,21 +140,23 @@ class ByTarget:
         self._values = together([self._values, targets[:room].cpu()]).double()
         self._upper = torch.cat((self._upper, upper[:room].cpu()))
 
-    def told(self, explained: float, numbers: float, common: float) -> tuple[float, float, float]:
+    def told(
+        self, explained: float, numbers: float, common: float, emptied: float
+    ) -> tuple[float, float, float, float]:
         """What the targets tell; as given if none is known.
 
         Returns:
             How far they explain which are of the upper group, `functional.explained` of classes and the larger of
             `functional.one_sided` and that of numbers that many rows have, the most of all columns; 1 if all columns
-            are numbers, else 0; and the largest share that a value of any of them has. Classes are whole numbers with
-            enough rows each.
+            are numbers, else 0; the largest share that a value of any of them has; and `functional.emptied`, the most
+            of all columns, 0 for numbers. Classes are whole numbers with enough rows each.
         """
         known = [(column.isfinite(), column) for column in self._values.T]
         found = [_told(column[finite], self._upper[finite]) for finite, column in known if bool(finite.any())]
         if not found:
-            return explained, numbers, common
-        parts, all_numbers, shares = zip(*found, strict=True)
-        return max(parts), min(all_numbers), max(shares)
+            return explained, numbers, common, emptied
+        parts, all_numbers, shares, classes = zip(*found, strict=True)
+        return max(parts), min(all_numbers), max(shares), max(classes)
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken."""
@@ -179,14 +181,14 @@ class ByTarget:
         self.found = _FOUND[state["found"]]
 
 
-def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"]) -> tuple[float, float, float]:
+def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"]) -> tuple[float, float, float, float]:
     """What one column tells."""
     distinct, places = values.unique(return_inverse=True)
     counts = places.bincount(), places[upper].bincount(minlength=len(distinct))
     rows, above = (count.double() for count in counts)
     classes = len(distinct) * _EACH <= len(values) and bool((distinct == distinct.round()).all())
     explained = F.explained(rows, above) if classes else max(F.one_sided(rows, above), _by_frequent(rows, above))
-    return explained, float(not classes), float(rows.max()) / len(values)
+    return explained, float(not classes), float(rows.max()) / len(values), F.emptied(rows, above) if classes else 0.0
 
 
 def _by_frequent(rows: Float[Tensor, " c"], upper: Float[Tensor, " c"]) -> float:

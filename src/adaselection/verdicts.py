@@ -56,7 +56,9 @@ def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
 
 def rare(seen: Evidence, need: Thresholds) -> bool:
     """Whether only the targets speak against taking the upper group for wrong, or for doubtful."""
-    alike = seen._replace(explained=0.0)
-    return seen.explained >= need.explained and any(
-        RULES[member](alike, need, now=False) for member in BY_TARGETS if member in need.members
+    alike = seen._replace(explained=0.0, emptied=0.0)
+    return any(
+        RULES[member](alike, need, now=False) and not RULES[member](seen, need, now=False)
+        for member in BY_TARGETS
+        if member in need.members
     )

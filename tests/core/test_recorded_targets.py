@@ -17,6 +17,7 @@ from adaselection.errors import ArgumentError
 from adaselection.targets import ByTarget, targets_of, told
 
 ROWS, BATCH = 24, 4
+BEFORE = 0.7, 0.3, 0.2, 0.1  # what the targets told of the window before
 IDS = [7, 0, 3]
 X, Y = torch.arange(3.0).reshape(3, 1), torch.tensor([2, 0, 2])
 Pair = namedtuple("Pair", "image kind")
@@ -193,19 +194,22 @@ def test_what_is_not_one_for_each_row_is_refused_and_the_batch_still_waits(said:
 
 def test_classes_by_hand() -> None:
     counts = ByTarget()
-    assert counts.told(0.7, 0.3, 0.2)[0] == 0.7
+    assert counts.told(*BEFORE)[0] == 0.7
     counts.see(None, torch.tensor([True]))
     counts.see(torch.empty(2, 0, dtype=torch.float64), torch.tensor([True, False]))
-    assert counts.told(0.7, 0.3, 0.2)[0] == 0.7
+    assert counts.told(*BEFORE)[0] == 0.7
     minus, plus = some([-1] * 20), some([1] * 20)
     counts.see(minus, torch.arange(20) < 4)
     again = ByTarget()
     again.load_state_dict(counts.state_dict())
     again.see(plus, torch.arange(20) < 16)
     # within 20 * .16 twice over 38, total 40 * .25 over 39
-    assert again.told(0.7, 0.3, 0.2)[0] == pytest.approx(1 - 6.4 / 38 / (10 / 39))
+    explained, numbers, common, emptied = again.told(*BEFORE)
+    assert explained == pytest.approx(1 - 6.4 / 38 / (10 / 39))
+    assert (numbers, common) == (0, 0.5)
+    assert emptied == pytest.approx((16 + 4.5 - 3 * math.sqrt(16 * 4 / 20 + 2.25)) / 29)  # the limit of 16 of 20
     again.clear()
-    assert again.told(0.7, 0.3, 0.2)[0] == 0.7
+    assert again.told(*BEFORE)[0] == 0.7
 
 
 def test_the_column_that_explains_most_counts_and_nan_does_not() -> None:
@@ -214,10 +218,10 @@ def test_the_column_that_explains_most_counts_and_nan_does_not() -> None:
     alike, rare = [0.0] * 40, [1.0] * 10 + [0.0] * 30
     counts.see(some(alike[:20], rare[:20]), upper[:20])
     counts.see(some(alike[20:]), upper[20:])  # the second is not there: all that is known of it is as rare as before
-    assert counts.told(0.7, 0.3, 0.2)[0] == pytest.approx(1)
+    assert counts.told(*BEFORE)[0] == pytest.approx(1)
     lost = ByTarget()
     lost.see(some([float("nan")] * 40), upper)
-    assert lost.told(0.7, 0.3, 0.2)[0] == 0.7
+    assert lost.told(*BEFORE)[0] == 0.7
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6, 1e30])
@@ -227,7 +231,7 @@ def test_numbers_of_both_ends_explain_nothing_and_those_of_one_all(scale: float,
     for upper, expected in ((abs(numbers) > 3, 0.0), (numbers > 3, 1.0), (numbers < -3, 1.0)):
         counts = ByTarget()
         counts.see(torch.from_numpy(scale * numbers + shift).unsqueeze(1), torch.from_numpy(upper))
-        assert counts.told(0.7, 0.3, 0.2)[0] == pytest.approx(expected, abs=0.1 if expected else 0.02)
+        assert counts.told(*BEFORE)[0] == pytest.approx(expected, abs=0.1 if expected else 0.02)
 
 
 @pytest.mark.parametrize(("off", "expected"), [("by chance", 0.0), ("to one number", 1.0)])
@@ -238,7 +242,7 @@ def test_outliers_among_rounded_numbers_are_not_explained_by_being_rare(off: str
     numbers[wrong] = chance.normal(3, 10, wrong.sum()) if off == "by chance" else 2.9
     counts = ByTarget()
     counts.see(torch.from_numpy(numbers).unsqueeze(1), torch.from_numpy(wrong))
-    assert counts.told(0.7, 0.3, 0.2)[0] == pytest.approx(expected, abs=0.05)
+    assert counts.told(*BEFORE)[0] == pytest.approx(expected, abs=0.05)
 
 
 def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> None:
@@ -249,7 +253,7 @@ def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> N
             torch.randperm(5000, generator=chance).double().unsqueeze(1), torch.rand(5000, generator=chance) < 0.3
         )
     assert counts.state_dict()["values"].shape == (8192, 1)
-    assert abs(counts.told(0.7, 0.3, 0.2)[0]) < 0.01
+    assert abs(counts.told(*BEFORE)[0]) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -266,9 +270,9 @@ def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> N
 )  # fmt: skip
 def test_what_numbers_are(columns: list[list[float]], numbers: float, common: float) -> None:
     counts = ByTarget()
-    assert counts.told(0.7, 0.3, 0.2) == (0.7, 0.3, 0.2)
+    assert counts.told(*BEFORE) == BEFORE
     counts.see(some(*columns), torch.arange(len(columns[0])) < 2)
-    assert counts.told(0.7, 0.3, 0.2)[1:] == (numbers, common)
+    assert counts.told(*BEFORE)[1:3] == (numbers, common)
 
 
 # Through the loader

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import reference_evidence as slow
 from adaselection import Signals, method_info
@@ -134,6 +135,20 @@ def test_explained_by_hand() -> None:
     assert (
         F.explained(some(3, 3), some(3, 3)) == F.explained(some(1, 1), some(0, 1)) == F.explained(some(), some()) == 0
     )
+
+
+@given(counts=st.lists(st.integers(0, 300).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), max_size=6))
+def test_emptied_is_the_largest_limit_of_wilson(counts: list[tuple[int, int]]) -> None:
+    sure = 1 - 2 * stats.norm.sf(3)
+    limits = [stats.binomtest(u, n).proportion_ci(sure, method="wilson").low for n, u in counts if n]
+    rows, upper = np.array(counts, dtype=float).reshape(-1, 2).T
+    assert F.emptied(tensor(rows), tensor(upper)) == pytest.approx(max(limits, default=0.0), abs=PRECISE)
+
+
+def test_emptied_by_hand() -> None:
+    assert F.emptied(some(18), some(18)) == pytest.approx(2 / 3)
+    assert F.emptied(some(100, 18, 91), some(100, 18, 0)) == pytest.approx(100 / 109)
+    assert F.emptied(some(7, 0), some(0, 0)) == pytest.approx(0, abs=PRECISE)
 
 
 @given(rows=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30))

@@ -14,7 +14,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("without", [{"explained": 2.0}, {"rooted": 2.0}], ids=["targets", "roots"])
+@pytest.mark.parametrize("without", [{"explained": 2.0, "emptied": 2.0}, {"rooted": 2.0}], ids=["targets", "roots"])
 @pytest.mark.parametrize("task", CASES)
 def test_runs_with_wrong_targets_are_the_same_without_it(task, without, monkeypatch):
     spec = RunSpec(task=task, preset="cpu", method="recorded", rate=0.3, seed=0, **CASES[task])

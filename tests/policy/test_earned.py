@@ -15,7 +15,7 @@ from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned
 from adaselection import functional as F  # noqa: N812
 from adaselection.conditions import Thresholds
 from adaselection.errors import StateError
-from adaselection.functional.evidence import two_groups
+from adaselection.functional.evidence import _ERRORS, two_groups
 from adaselection.worth import Worth, how_often
 
 SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
@@ -328,6 +328,19 @@ def test_rare_classes_that_are_not_learnt_are_not_left_out(losses: Losses) -> No
     assert set(Stream(losses, targets=np.where(RANDOM == 0, rare, RANDOM % 2)).run(12).members) != {"uniform"}
 
 
+@pytest.mark.parametrize(("rows", "right", "opened"), [(40, 0, False), (40, 20, True), (16, 0, True)])
+def test_no_class_is_emptied(rows: int, right: int, opened: bool) -> None:
+    """A fifth is wrong; a class has so many of these, and so many of the others; all other labels say nothing."""
+    own = np.isin(NUMBERS, range(SIZE // 5 - rows, SIZE // 5 + right))
+    told = Stream(wrong(0.2), targets=np.where(own, 10, RANDOM)).run(9)
+    assert ("trusted" in told.members) == opened
+    if not opened:
+        assert told.policy.verdict == "rare targets"
+        (only,) = told.policy.lacking["trusted"]
+        assert only.name == "largest share of a class"
+        assert only.value == pytest.approx(rows / (rows + 9))
+
+
 @pytest.mark.parametrize("labels", [RANDOM, np.full(SIZE, np.nan), np.zeros(SIZE, dtype=int)])
 @pytest.mark.parametrize("losses", [wrong(0.3), contradicted(0.4)], ids=["apart", "contradicted"])
 def test_labels_that_say_nothing_change_nothing(losses: Losses, labels: np.ndarray) -> None:
@@ -409,18 +422,19 @@ def test_roots_are_looked_at_where_targets_are_numbers(targets: str) -> None:
     assert ("trusted" in stream.members) == (targets in {"numbers", "whole"})
 
 
-def test_labels_of_every_process_count() -> None:
-    """Half of the processes see that it is a matter of classes, the others not: 0.5 on average."""
+@pytest.mark.parametrize(("explained", "emptied", "opened"), [(0.0, 0.0, False), (-0.5, 0.0, True), (-0.5, 0.9, False)])
+def test_labels_of_every_process_count(explained: float, emptied: float, opened: bool) -> None:
+    """Half of the processes see that it is a matter of classes, the others not: the mean counts."""
     alone = Stream(wrong(0.3), targets=np.where(first(0.3, NUMBERS), 1, 0)).run(3)
-    before = alone.policy.state_dict()
-    for others, opened in ((0.0, False), (-0.5, True)):
 
-        def mean(values: torch.Tensor, others: float = others) -> torch.Tensor:
-            assert values[7] > 0.9
-            return torch.cat((values[:7], (values[7:8] + others) / 2, values[8:]))
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        values = values.clone()
+        for place, other in ((7, explained), (10, emptied)):
+            assert values[place] > 0.9
+            values[place] = (values[place] + other) / 2
+        return values
 
-        alone.policy.load_state_dict(before)
-        assert alone.policy.opens(alone.read(NUMBERS), reduce=mean) == opened
+    assert alone.policy.opens(alone.read(NUMBERS), reduce=mean) == opened
 
 
 def test_negative_losses_are_not_doubted() -> None:
@@ -684,6 +698,9 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"less what is learnt, is below {100 * default['lost']:g} %" in page
     assert f"(epsilon squared) must be below {default['explained']:g}" in page
     assert f"`(2A - 1)^2` must be below {default['explained']:g}" in page
+    assert default["emptied"] == 2 / 3
+    assert _ERRORS == 3
+    assert "no class may have two thirds of its rows, with three standard errors to spare, above the threshold" in page
     assert f"the first {targets._ROWS:,} instances of each window" in page
     assert (targets._EACH, targets._PARTS) == (8, 3)
     assert "Whole numbers with eight rows each on average" in page

@@ -19,17 +19,17 @@ from adaselection.verdicts import RULES, doubtful, learnable, wrong
 NEED = Thresholds()
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
-    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, numbers=0.0, roots=0.0
+    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0
 )  # fmt: skip
 OUTLIERS = LEFT_OUT._replace(numbers=1.0, upper=4.0)
 ROOTED = OUTLIERS._replace(apart=0.7, roots=0.75, tau=3.0)
 OPPOSED = Evidence(
     apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
-    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, numbers=0.0, roots=0.0
+    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0
 )  # fmt: skip
 TAIL = Evidence(
     apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
-    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, numbers=0.0, roots=0.0
+    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0
 )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def test_the_examples_speak_for_one_member_each() -> None:
         ("stays", 0.7),
         ("learnt", 0.02),
         ("explained", 0.4),
+        ("emptied", 0.67),
     ],
 )
 def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -> None:
@@ -219,7 +220,7 @@ def test_every_threshold_decides_something() -> None:
     strict = {
         "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
         "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
-        "explained": 0.05, "rooted": 0.9, "tailed": 3.5, "far": 5.0,
+        "explained": 0.05, "emptied": 0.25, "rooted": 0.9, "tailed": 3.5, "far": 5.0,
     }  # fmt: skip
     assert {field.name for field in fields(Thresholds)} == {*strict, "members", "audit", "common"}
     cases = [

@@ -22,6 +22,9 @@ A crowd near 0 with a flat tail has up to 8 / 9, so that separation alone does n
 """
 
 
+_ERRORS = 3  # standard errors, of what is said of a class
+
+
 class Split(NamedTuple):
     """Values cut into a lower and an upper group.
 
@@ -161,6 +164,26 @@ def explained(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"])
         return 0.0
     left: float = within / (size - labels) * (size - 1) / (above - above * above / size)
     return 1 - left
+
+
+def emptied(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"]) -> float:
+    """Share of a class that is surely in the upper group, the largest of all classes.
+
+    What is left out of a class beyond that is not learnt, whatever of it is wrong: a rare class takes its part of the
+    wrong labels, and most of what bears its label may be wrong.
+
+    Args:
+        rows: how many instances have each label, shape ``[c]``.
+        upper: how many of these are in the upper group, shape ``[c]``.
+
+    Returns:
+        A limit three standard errors below, 0 without instances. A class of 18 all of which are there has 2 / 3.
+
+    Source: the limit of Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
+    rows, upper, square = rows.double(), upper.double(), _ERRORS * _ERRORS
+    error = (upper * (rows - upper) / rows.clamp_min(1) + square / 4).sqrt()
+    return max((((upper + square / 2) - _ERRORS * error) / (rows + square)).tolist(), default=0.0)
 
 
 def one_sided(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"]) -> float:
