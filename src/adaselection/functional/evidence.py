@@ -20,8 +20,6 @@ UNIMODAL = 0.75
 
 A crowd near 0 with a flat tail has up to 8 / 9, so that separation alone does not tell two groups from one.
 """
-
-
 _ERRORS = 3  # standard errors, of what is said of a class
 
 
@@ -177,13 +175,15 @@ def emptied(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"]) -
         upper: how many of these are in the upper group, shape ``[c]``.
 
     Returns:
-        A limit three standard errors below, 0 without instances. A class of 18 all of which are there has 2 / 3.
+        A limit three standard errors below, 0 without instances. Of 18, all of them there, it is 2 / 3.
 
     Source: the limit of Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
-    rows, upper, square = rows.double(), upper.double(), _ERRORS * _ERRORS
-    error = (upper * (rows - upper) / rows.clamp_min(1) + square / 4).sqrt()
-    return max((((upper + square / 2) - _ERRORS * error) / (rows + square)).tolist(), default=0.0)
+    limits, square = [0.0], _ERRORS * _ERRORS
+    for size, above in zip(rows.tolist(), upper.tolist(), strict=True):  # plain numbers cost less than tensors
+        error = (above * (size - above) / max(size, 1) + square / 4) ** 0.5
+        limits.append((above + square / 2 - _ERRORS * error) / (size + square))
+    return max(limits)
 
 
 def one_sided(rows: Float[torch.Tensor, " c"], upper: Float[torch.Tensor, " c"]) -> float:
