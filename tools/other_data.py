@@ -76,6 +76,9 @@ SHARE_HEADERS = (
     "wrong", "something left out", "accuracy: won, lost, on average", "balanced: won, lost, on average",
     "log loss: won, lost, on average",
 )  # fmt: skip
+HARD = """\
+With the labels as they are, and `members=("hard",)`: something was left out in {runs}. By the intervals, accuracy \
+{accuracy}; balanced accuracy {balanced}; log loss {log_loss}."""
 CLASS_HEADERS = (
     "target", "wrong", "rows", "plain loader", "difference [95 % CI]", "balanced [95 % CI]", "log loss, % [95 % CI]",
     "annealed [95 % CI]", "its log loss, % [95 % CI]", "left out",
@@ -197,6 +200,19 @@ def _by_share(cells: Sequence[dict[str, Any]]) -> str:
     return md.table(SHARE_HEADERS, rows)
 
 
+def _hard(cells: Sequence[dict[str, Any]]) -> str:
+    """What the default did with one member only."""
+    found = [cell["hard"] for cell in cells if "hard" in cell]
+    some = {"accuracy": found, **{of: [cell[of] for cell in found] for of in ("balanced", "log_loss")}}
+    told = {}
+    for of, unit in (("accuracy", "points"), ("balanced", "points"), ("log_loss", "%")):
+        won, lost = _told(some[of])
+        mean = sum(cell["difference"] for cell in some[of]) / len(found)
+        told[of] = f"{won} won, {lost} lost, {wording.signed(mean, 2)} {unit} on average"
+    runs = sum(cell["opened"] for cell in found), sum(cell["seeds"] for cell in found)
+    return HARD.format(runs="{} of {} runs".format(*runs), **told)
+
+
 def _classes(record: dict[str, Any]) -> str:
     """The section on real classes."""
     results, cells = record["results"], record["results"]["cells"]
@@ -217,7 +233,8 @@ def _classes(record: dict[str, Any]) -> str:
     ]  # fmt: skip
     described = md.bullets(f"*{name}*: `{what}`" for name, what in results["sets"].items())
     intro, table = CLASSES.format(anneal=results["anneal"]), md.table(CLASS_HEADERS, rows)
-    return "\n\n".join((intro, _by_share(cells), CLASSES_SAY, verdict, table, described, _measured(record)))
+    told = (intro, _by_share(cells), CLASSES_SAY, _hard(cells), verdict, table, described, _measured(record))
+    return "\n\n".join(told)
 
 
 def _measured(record: dict[str, Any]) -> str:

@@ -197,6 +197,8 @@ class Chooser:
             raise kinds.damaged("chooser", "left", numbers)
         if len(weights) not in (0, len(numbers)):
             raise kinds.damaged("chooser", "left_weights", weights)
+        if not -1 < state["credit"] < 1:
+            raise kinds.damaged("chooser", "credit", state["credit"])
         self._left = (numbers, weights if weights.shape[0] else None) if numbers.shape[0] else None
         self._credit, self.tally = float(state["credit"]), Tally(**copy.deepcopy(state["tally"]))
 

@@ -158,11 +158,14 @@ class RecordedPasses:
         parts: dict[str, Any] = {"policy": self.policy, "chooser": self.chooser, "records": self.recorder.records}
         try:
             given, length = int(state["given"]), int(state["length"])
-            if not 0 <= given <= length:
+            if not 0 <= given <= length <= len(self.walks):
                 raise ValueError(f"{given} of {length} batches given")
             recorder = self.recorder.parsed(state["recorder"])
             for name, part in parts.items():
                 part.load_state_dict(state[name])
+            if self.recorder.records.last_pass > recorder["now"]:
+                raise kinds.damaged("recorder", "now", recorder["now"])
+            _check_numbers(state, len(self.walks.loader.dataset))  # type: ignore[arg-type]  # checked to have a length
             self.walks.load_state_dict(state["walks"])  # last, for it alone cannot be put back
         except Exception as error:
             for name, part in parts.items():
@@ -189,6 +192,22 @@ class RecordedPasses:
             "processes": distributed.world_size(),
             "sharded": self.recorder.sharded,
         }
+
+
+def _check_numbers(state: Mapping[str, Any], size: int) -> None:
+    """Refuse instances that a data set of this size lacks.
+
+    Raises:
+        StateError: there is one.
+    """
+    pending = state["recorder"]["pending"]
+    for part, place, numbers in (
+        ("walk", "ids", state["walks"]["ids"]),
+        ("chooser", "left", state["chooser"]["left"]),
+        ("recorder", "pending.numbers", pending["numbers"]),
+    ):
+        if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < size:
+            raise kinds.damaged(part, place, numbers)
 
 
 def _planner(chooser: Chooser, dataset: Any) -> Planner:

@@ -216,6 +216,9 @@ class Recorder:
         meter = Meter()
         meter.load_state_dict(state["meter"])
         pending = Pending.of(state["pending"], self._names)
+        stamps = [stamp for stamp, _ in state["pending"]["runs"]]
+        if [0, *stamps, state["now"]] != sorted([0, *stamps, state["now"]]):
+            raise kinds.damaged("recorder", "runs", state["pending"]["runs"])
         return {"now": int(state["now"]), "passes": int(state["passes"]), "meter": meter, "_pending": pending}
 
     def go_on(self, parsed: dict[str, Any]) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import (
     AdaSelection,
     CheapScores,
+    RecordedLoader,
     RecordedLosses,
     SelectiveLoader,
     Signals,
@@ -162,6 +164,10 @@ def test_a_damaged_state_is_refused_before_any_of_it_is_used(path: tuple[Any, ..
         ),
         ("chooser", "left_weights", torch.ones(99)),
         ("chooser", "left", torch.arange(4)),  # a whole batch
+        ("chooser", "left", torch.tensor([10**9])),
+        ("chooser", "credit", math.nan),
+        ("chooser", "credit", 1.0),
+        ("records", "now", 9),  # a pass to come
         ("walks", "selected", [None] * 3),
         ("walks", "now", {}),
         ("records", "touched", [torch.ones(2), torch.ones(3)]),
@@ -176,6 +182,46 @@ def test_a_damaged_state_of_a_recorded_loader_changes_nothing(part: str, entry: 
     with pytest.raises(StateError):
         loader.load_state_dict(state)
     assert flat(loader.state_dict()) == before
+
+
+@pytest.mark.parametrize("number", [-1, 10**9])
+@pytest.mark.parametrize("path", [("walks", "ids"), ("chooser", "left"), ("recorder", "pending", "numbers")])
+def test_instances_that_the_data_set_lacks_are_refused(path: tuple[str, ...], number: int) -> None:
+    def made() -> Any:
+        rows = TensorDataset(torch.rand(44, 2))
+        loader = RecordedLoader(DataLoader(rows, 4, shuffle=True), SingleMethod("uncertain", 0.5))
+        for _ in range(5):  # a walk and more
+            for (x,) in loader:
+                loader.record(x[:, 0])
+        x, *_ = next(iter(loader))
+        loader.record(x[:, 0])
+        return loader
+
+    loader = made()
+    before, state = flat(loader.state_dict()), made().state_dict()
+    inner: Any = state
+    for key in path[:-1]:
+        inner = inner[key]
+    if path[0] == "chooser":  # has less than a batch of some rules only
+        inner["left"] = torch.zeros(2, dtype=torch.int64)
+    inner[path[-1]][0] = number
+    with pytest.raises(StateError, match=f"{path[-1]} is"):
+        loader.load_state_dict(state)
+    assert flat(loader.state_dict()) == before
+
+
+def test_a_pass_that_never_ends_and_losses_of_a_pass_to_come_are_refused() -> None:
+    for path, value in ((("length",), 10**9), (("recorder", "pending", "runs"), [[7, 4]])):
+        loader = due()
+        loader.record(torch.ones(4))
+        before, state = flat(loader.state_dict()), loader.state_dict()
+        inner: Any = state
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = value
+        with pytest.raises(StateError):
+            loader.load_state_dict(state)
+        assert flat(loader.state_dict()) == before
 
 
 def test_a_loader_inside_that_refuses_its_state_leaves_the_policy_as_it_was() -> None:
