@@ -65,6 +65,9 @@ def arguments_of_cells(claim: str, repeats: int = 10, kept: str = "learning rate
     parser.add_argument("--settings", type=int, help="only so many of the first settings")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--again", help=f"a record whose {kept} are kept")
+    parser.add_argument(
+        "--stricter", action="store_true", help="with --again: what left nothing out leaves nothing out, and is kept"
+    )
     return parser
 
 

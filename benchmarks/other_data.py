@@ -9,6 +9,7 @@ and the schedule is fitted to the steps.
 
     python benchmarks/other_data.py --jobs 2
     python benchmarks/other_data.py --jobs 2 --again benchmarks/records/other_data.json     # after the default changed
+    python benchmarks/other_data.py --jobs 2 --stricter --again ...    # after it asks for more than before
 """
 
 from __future__ import annotations
@@ -141,8 +142,12 @@ def one_setting(name: str, share: float, arguments: argparse.Namespace, known: C
     """Every budget of a set with a share of wrong labels or outliers."""
     torch.set_num_threads(1)
     data = Data(name, arguments.rows)
+    cells = [(budget, known.get((name, share, budget))) for budget in BUDGETS]
     return [
-        one_cell(data, name, share, budget, arguments.repeats, known.get((name, share, budget))) for budget in BUDGETS
+        cell
+        if cell and arguments.stricter and not cell["opened"]
+        else one_cell(data, name, share, budget, arguments.repeats, cell)
+        for budget, cell in cells
     ]
 
 

@@ -59,7 +59,7 @@ class Thresholds:
         explained: how far targets explain which are in the upper group, from which on it is rare classes or numbers
             that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
         emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
-            most of which is left out is not learnt.
+            of which hardly anything is left is not learnt.
     """
 
     members: tuple[str, ...] = MEMBERS
@@ -82,7 +82,7 @@ class Thresholds:
     slowly: float = 0.12
     many: float = 0.35
     explained: float = 0.4
-    emptied: float = 2 / 3
+    emptied: float = 0.8
 
 
 class Evidence(NamedTuple):
@@ -176,7 +176,7 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
         Condition("staying", seen.stays, ">", need.stays),
         Condition("learnt from others", seen.learnt + seen.error, "<", need.learnt),
         Condition("explained by targets", seen.explained, "<", need.explained),
-        Condition("largest share of a class", seen.emptied, "<", need.emptied),
+        Condition("share left out of one class", seen.emptied, "<", need.emptied),
     )
 
 

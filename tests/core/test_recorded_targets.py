@@ -207,7 +207,7 @@ def test_classes_by_hand() -> None:
     explained, numbers, common, emptied = again.told(*BEFORE)
     assert explained == pytest.approx(1 - 6.4 / 38 / (10 / 39))
     assert (numbers, common) == (0, 0.5)
-    assert emptied == pytest.approx((16 + 4.5 - 3 * math.sqrt(16 * 4 / 20 + 2.25)) / 29)  # the limit of 16 of 20
+    assert emptied == pytest.approx((16 + 2 - 2 * math.sqrt(16 * 4 / 20 + 1)) / 24)  # the limit of 16 of 20
     again.clear()
     assert again.told(*BEFORE)[0] == 0.7
 

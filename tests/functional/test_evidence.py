@@ -139,15 +139,15 @@ def test_explained_by_hand() -> None:
 
 @given(counts=st.lists(st.integers(0, 300).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), max_size=6))
 def test_emptied_is_the_largest_limit_of_wilson(counts: list[tuple[int, int]]) -> None:
-    sure = 1 - 2 * stats.norm.sf(3)
+    sure = 1 - 2 * stats.norm.sf(2)
     limits = [stats.binomtest(u, n).proportion_ci(sure, method="wilson").low for n, u in counts if n]
     rows, upper = np.array(counts, dtype=float).reshape(-1, 2).T
     assert F.emptied(tensor(rows), tensor(upper)) == pytest.approx(max(limits, default=0.0), abs=PRECISE)
 
 
 def test_emptied_by_hand() -> None:
-    assert F.emptied(some(18), some(18)) == pytest.approx(2 / 3)
-    assert F.emptied(some(100, 18, 91), some(100, 18, 0)) == pytest.approx(100 / 109)
+    assert F.emptied(some(16), some(16)) == pytest.approx(0.8)
+    assert F.emptied(some(100, 16, 96), some(100, 16, 0)) == pytest.approx(100 / 104)
     assert F.emptied(some(7, 0), some(0, 0)) == pytest.approx(0, abs=PRECISE)
 
 
