@@ -230,9 +230,8 @@ class Earned(Gate):
         own = self.state_dict()
         kinds.check(own, state, "evidence")
         checks.same_state(own, state, ("members",), "policy")
-        for name in _TENSORS:
-            if state[name].shape != own[name].shape:
-                raise kinds.damaged("evidence", name, state[name])
+        kinds.numbers(own, state, _TENSORS, "evidence")
+        kinds.numbers(own["now"], state["now"], _NUMBERS, "evidence")
         self._by_target.check(state["targets"])
         check_place(state["now"]["open"], self._need.members)
 

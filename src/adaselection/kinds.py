@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,6 +61,19 @@ def entries(given: Iterable[Any], kinds: type | tuple[type, ...], what: str, pla
             raise damaged(what, place, value)
 
 
+def numbers(own: Mapping[str, Any], given: Mapping[str, Any], names: Iterable[str], what: str) -> None:
+    """Refuse tensors of other shapes than those of ``own``, and tensors or numbers that are NaN or infinite.
+
+    Raises:
+        StateError: there is one among those of these names.
+    """
+    for name in names:
+        value = given[name]
+        fine = bool(value.isfinite().all()) if isinstance(value, Tensor) else math.isfinite(value)
+        if not fine or (isinstance(value, Tensor) and value.shape != own[name].shape):
+            raise damaged(what, name, value)
+
+
 def check_snapshot(now: Mapping[str, Any], given: Any, what: str) -> None:
     """Refuse what is no `replay.snapshot` of the loader that ``now`` is one of: random states and epochs.
 
@@ -101,7 +115,7 @@ def refuse_other_loader(given: object, sign: str, owner: str, this: str) -> None
 
 def damaged(what: str, place: str, value: object) -> StateError:
     """The error about a value that cannot be."""
-    found = f"{place} is {value!r:.80}, a {type(value).__name__}"
+    found = f"{place} is {value!r:.80}, of type {type(value).__name__}"
     return StateError(f"the {what} state is damaged: {found}. Take an undamaged checkpoint.")
 
 

@@ -205,6 +205,7 @@ class Meter:
         own = Meter().state_dict()
         kinds.check(own, state, "meter")
         kinds.entries(state["seconds"], (int, float), "meter", "seconds")
+        kinds.numbers(own["seconds"], state["seconds"], own["seconds"], "meter")
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.

@@ -163,8 +163,12 @@ class RecordedPasses:
             recorder = self.recorder.parsed(state["recorder"])
             for name, part in parts.items():
                 part.load_state_dict(state[name])
-            if self.recorder.records.last_pass > recorder["now"]:
-                raise kinds.damaged("recorder", "now", recorder["now"])
+            if (last := self.recorder.records.last_pass) > recorder["now"]:
+                raise StateError(
+                    f"the state dict is damaged: losses of pass {last} are recorded, and pass {recorder['now']} runs. "
+                    "Take an undamaged checkpoint."
+                )
+            kinds.check(self.walks.state_dict(), state["walks"], "walk")
             _check_numbers(state, len(self.walks.loader.dataset))  # type: ignore[arg-type]  # checked to have a length
             self.walks.load_state_dict(state["walks"])  # last, for it alone cannot be put back
         except Exception as error:
@@ -201,13 +205,17 @@ def _check_numbers(state: Mapping[str, Any], size: int) -> None:
         StateError: there is one.
     """
     pending = state["recorder"]["pending"]
-    for part, place, numbers in (
-        ("walk", "ids", state["walks"]["ids"]),
-        ("chooser", "left", state["chooser"]["left"]),
-        ("recorder", "pending.numbers", pending["numbers"]),
+    for place, numbers in (
+        ("walks.ids", state["walks"]["ids"]),
+        ("chooser.left", state["chooser"]["left"]),
+        ("recorder.pending.numbers", pending["numbers"]),
     ):
-        if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < size:
-            raise kinds.damaged(part, place, numbers)
+        for number in (int(numbers.min()), int(numbers.max())) if len(numbers) else ():
+            if not 0 <= number < size:
+                raise StateError(
+                    f"the state dict is damaged: {place} has instance {number}, and the data set has {size}. Take an "
+                    "undamaged checkpoint."
+                )
 
 
 def _planner(chooser: Chooser, dataset: Any) -> Planner:

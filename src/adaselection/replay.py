@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -201,3 +201,16 @@ def _generators(loader: Any) -> list[torch.Generator]:
         if isinstance(generator, torch.Generator) and all(generator is not known for known in found):
             found.append(generator)
     return found
+
+
+def again(loader: DataLoader[Any], start: dict[str, Any], taken: int) -> Iterator[Sequence[int]]:
+    """Let the sampler give the order of a walk again, from where it was; nothing is loaded."""
+    now = torch.get_rng_state()
+    try:
+        torch.set_rng_state(start["rng"])
+        set_generators(loader, start)
+        batches: Iterator[Sequence[int]] = iter(loader.batch_sampler)  # type: ignore[arg-type]
+        next(itertools.islice(batches, taken, taken), None)
+        return batches
+    finally:
+        torch.set_rng_state(now)

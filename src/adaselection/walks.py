@@ -224,7 +224,9 @@ class Walks:
         drawn = unpacked(state)
         try:
             active, walk, taken, ended, ahead = (int(state[name]) for name in _NUMBERS)
-            batches = _again(self.loader, state["start"], taken) if active and not ended else iter(())
+            if walk < -1 or not 0 <= taken <= len(self):
+                raise ValueError(f"{taken} batches of walk {walk}")
+            batches = replay.again(self.loader, state["start"], taken) if active and not ended else iter(())
             replay.set_generators(self.loader, {"generators": state["now"], "epochs": state["start"]["epochs"]})
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             replay.set_generators(self.loader, before)
@@ -234,16 +236,3 @@ class Walks:
         self.ahead, self.rest = deque(drawn[:ahead]), deque(drawn[ahead:])
         self._batches, self._iterator = batches, None
         self._resuming = self.active or bool(self.ahead)
-
-
-def _again(loader: DataLoader[Any], start: dict[str, Any], taken: int) -> Iterator[Sequence[int]]:
-    """Let the sampler give the order of a walk again, from where it was; nothing is loaded."""
-    now = torch.get_rng_state()
-    try:
-        torch.set_rng_state(start["rng"])
-        replay.set_generators(loader, start)
-        batches: Iterator[Sequence[int]] = iter(loader.batch_sampler)  # type: ignore[arg-type]
-        next(itertools.islice(batches, taken, taken), None)
-        return batches
-    finally:
-        torch.set_rng_state(now)

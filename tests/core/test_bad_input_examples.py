@@ -134,6 +134,8 @@ DAMAGES: list[tuple[tuple[Any, ...], Any]] = [
     (("policy", "log_weights"), torch.ones(3, dtype=torch.complex64)),
     (("policy", "earned", "now", "idle"), "never"),
     (("policy", "earned", "worth", "chosen"), []),
+    (("policy", "earned", "sums"), torch.full((8,), math.nan, dtype=torch.float64)),
+    (("policy", "earned", "now", "level"), math.nan),
     (("policy", "methods"), torch.ones(3)),
     (("rank",), "0"),
     (("settings", "processes"), torch.ones(3)),
@@ -168,6 +170,8 @@ def test_a_damaged_state_is_refused_before_any_of_it_is_used(path: tuple[Any, ..
         ("chooser", "credit", math.nan),
         ("chooser", "credit", 1.0),
         ("records", "now", 9),  # a pass to come
+        ("walks", "walk", -5),
+        ("walks", "taken", 10**6),
         ("walks", "selected", [None] * 3),
         ("walks", "now", {}),
         ("records", "touched", [torch.ones(2), torch.ones(3)]),
@@ -205,7 +209,7 @@ def test_instances_that_the_data_set_lacks_are_refused(path: tuple[str, ...], nu
     if path[0] == "chooser":  # has less than a batch of some rules only
         inner["left"] = torch.zeros(2, dtype=torch.int64)
     inner[path[-1]][0] = number
-    with pytest.raises(StateError, match=f"{path[-1]} is"):
+    with pytest.raises(StateError, match=f"{path[-1]} has instance {number}, and the data set has 44"):
         loader.load_state_dict(state)
     assert flat(loader.state_dict()) == before
 
