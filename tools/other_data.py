@@ -68,7 +68,8 @@ with 20 and 40 % of the labels of another class. Most of these classes overlap: 
 labels, and neither is wrong. They were listed before any of them was trained on. One setting came after a first run: \
 that no class may be emptied, whose limit was set after seeing what was left out of *votes in Chile* and *continents*, \
 so these two no longer judge the default. 30 passes, the rest as in the first table. *Log loss*: how much lower it is \
-on clean rows, in % of the plain loader's. *Annealed*: the same default with the last fifth of the passes on all data, `anneal={anneal}`."""
+on clean rows, in % of the plain loader's. *Annealed*: the same default with \
+the last fifth of the passes on all data, `anneal={anneal}`."""
 CLASSES_SAY = """\
 Where wrong labels are left out the log loss falls by much, and accuracy stays about as it was. Where right labels of \
 classes that overlap are left out the log loss rises, and accuracy stays too: the model answers the same, and is surer \
@@ -80,8 +81,8 @@ SHARE_HEADERS = (
     "log loss: won, lost, on average",
 )  # fmt: skip
 HARD = """\
-With the labels as they are, and `members=("hard",)`: something was left out in {runs}. By the intervals, accuracy \
-{accuracy}; balanced accuracy {balanced}; log loss {log_loss}."""
+With the labels as they are, and `members=("hard",)`: something was left out in {} of {} runs. By the intervals, log \
+loss {} won, {} lost."""
 CLASS_HEADERS = (
     "target", "wrong", "rows", "plain loader", "difference [95 % CI]", "balanced [95 % CI]", "log loss, % [95 % CI]",
     "annealed [95 % CI]", "its log loss, % [95 % CI]", "left out",
@@ -206,14 +207,8 @@ def _by_share(cells: Sequence[dict[str, Any]]) -> str:
 def _hard(cells: Sequence[dict[str, Any]]) -> str:
     """What the default did with one member only."""
     found = [cell["hard"] for cell in cells if "hard" in cell]
-    some = {"accuracy": found, **{of: [cell[of] for cell in found] for of in ("balanced", "log_loss")}}
-    told = {}
-    for of, unit in (("accuracy", "points"), ("balanced", "points"), ("log_loss", "%")):
-        won, lost = _told(some[of])
-        mean = sum(cell["difference"] for cell in some[of]) / len(found)
-        told[of] = f"{won} won, {lost} lost, {wording.signed(mean, 2)} {unit} on average"
     runs = sum(cell["opened"] for cell in found), sum(cell["seeds"] for cell in found)
-    return HARD.format(runs="{} of {} runs".format(*runs), **told)
+    return HARD.format(*runs, *_told([cell["log_loss"] for cell in found]))
 
 
 def _classes(record: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import pytest
@@ -122,6 +124,13 @@ def test_a_record_that_was_refused_waits_on() -> None:
     assert loader.waiting == 0
 
 
+def put(state: Any, path: tuple[Any, ...], value: Any) -> None:
+    """Change what a state has at a place."""
+    for key in path[:-1]:
+        state = state[key]
+    state[path[-1]] = value
+
+
 DAMAGES: list[tuple[tuple[Any, ...], Any]] = [
     (("place", "position"), "3"),
     (("place", "opening"), [0]),
@@ -147,10 +156,7 @@ DAMAGES: list[tuple[tuple[Any, ...], Any]] = [
 def test_a_damaged_state_is_refused_before_any_of_it_is_used(path: tuple[Any, ...], value: Any) -> None:
     loader, state = running(), running(AdaSelection(rate=0.6, seed=4)).state_dict()
     before = flat(loader.state_dict())
-    inner: Any = state
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
+    put(state, path, value)
     with pytest.raises(StateError):
         loader.load_state_dict(state)
     assert flat(loader.state_dict()) == before
@@ -203,12 +209,9 @@ def test_instances_that_the_data_set_lacks_are_refused(path: tuple[str, ...], nu
 
     loader = made()
     before, state = flat(loader.state_dict()), made().state_dict()
-    inner: Any = state
-    for key in path[:-1]:
-        inner = inner[key]
-    if path[0] == "chooser":  # has less than a batch of some rules only
-        inner["left"] = torch.zeros(2, dtype=torch.int64)
-    inner[path[-1]][0] = number
+    inner = reduce(getitem, path, state)
+    assert len(inner) or path[0] == "chooser"  # which has less than a batch of some rules only
+    put(state, path, torch.tensor([number, *inner[1:].tolist()]))
     with pytest.raises(StateError, match=f"{path[-1]} has instance {number}, and the data set has 44"):
         loader.load_state_dict(state)
     assert flat(loader.state_dict()) == before
@@ -219,10 +222,7 @@ def test_a_pass_that_never_ends_and_losses_of_a_pass_to_come_are_refused() -> No
         loader = due()
         loader.record(torch.ones(4))
         before, state = flat(loader.state_dict()), loader.state_dict()
-        inner: Any = state
-        for key in path[:-1]:
-            inner = inner[key]
-        inner[path[-1]] = value
+        put(state, path, value)
         with pytest.raises(StateError):
             loader.load_state_dict(state)
         assert flat(loader.state_dict()) == before
