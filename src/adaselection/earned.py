@@ -45,9 +45,9 @@ class Earned(Gate):
     Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
     the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
     again at later visits, they do not get better through training on others, and it is not a matter of their targets:
-    rare classes that are not learnt have such losses too. Where targets are numbers, losses are squares of errors: the
-    groups may be those of the roots, and what is asked of them is another. Lost when those that are looked at again are
-    no longer of it.
+    rare classes that are not learnt have such losses too. Nor may a class be emptied. Where targets are numbers, losses
+    are squares of errors: the groups may be those of the roots, and what is asked of them is another. Lost when those
+    that are looked at again are no longer of it.
 
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
