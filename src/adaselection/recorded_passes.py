@@ -168,7 +168,7 @@ class RecordedPasses:
                     f"the state dict is damaged: losses of pass {last} are recorded, and pass {recorder['now']} runs. "
                     "Take an undamaged checkpoint."
                 )
-            kinds.check(self.walks.state_dict(), state["walks"], "walk")
+            kinds.check(own["walks"], state["walks"], "walk")
             _check_numbers(state, len(self.walks.loader.dataset))  # type: ignore[arg-type]  # checked to have a length
             self.walks.load_state_dict(state["walks"])  # last, for it alone cannot be put back
         except Exception as error:
