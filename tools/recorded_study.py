@@ -15,7 +15,8 @@ open; records say which members a run had. Since then it looks at targets too, w
 outliers as they were (tests/lab/test_targets_of_tasks.py). Its member `hard` asks for a `tau` above 3 now, and asked
 for 2: the cells in which it had opened ran again, and nothing changes in the others. Of targets that are numbers it
 asks something else now: all of bike and regression ran again, and all cells are as they were but those of bike's
-outliers. And `trusted` opens no more where it would empty a class, which none of these runs comes near (the same test).
+outliers. And `trusted` opens no more where it would empty a class, which leaves runs as they were
+(the same test).
 docs/results says which runs of the other parts are missing.
 """
 
