@@ -1,163 +1,27 @@
-"""What is asked of the evidence of recorded losses: the thresholds, and the conditions of each member.
+"""What is asked of the evidence of recorded losses: the conditions of each member.
 
 A number that is not known is NaN, which is neither above nor below anything: it opens nothing.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
 
-from adaselection import functional as F  # noqa: N812
 from adaselection.condition import Condition
-from adaselection.crowd import Crowd
-from adaselection.functional.evidence import Movement
-from adaselection.members import MEMBERS
+from adaselection.thresholds import Evidence, Thresholds
 
 WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
 _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
 _SURE = 5  # times the visits that are behind other decisions
+_EVEN = 0.7  # separation below which the losses are surely one crowd
+_BEGUN = 0.8  # as `_KNOWN`, where little need be known yet
+_TEACHES = 1.05  # mean loss that drawing in proportion to it finds, above which the record tells anything of it
+MUCH = 0.2  # mean loss as a share of that after the first walk, above which most is left to learn
+_STAYS = 0.65  # share of visits at which the upper group stays, above which it is hardly learnt
 _STUCK = 0.9  # share of visits at which the upper group stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Where the evidence suffices, and which members it may speak for.
-
-    Attributes:
-        members: that may get the weight.
-        apart: share of the variance between the groups, above which they are two.
-        rooted: where targets are numbers, as ``apart``, of the square roots of the losses: outliers of every size are
-            no group among the squares. Roots of squared normal errors have 0.67.
-        common: largest share of the rows that one target may have there; where many are 0, the others are a group.
-        tailed: where targets are numbers, ``tau`` above which ``trusted`` opens. Squared normal errors have 1.73, and
-            1.34 where targets of all sizes are as frequent and nothing is learnt of them: these are two groups too.
-        far: where targets are numbers, mean loss of the upper group over that of all after the first walk, above which
-            ``trusted`` opens. A target that is taken for another is off by twice the variance, and one that is not
-            learnt by no more than at first: above any threshold that is twice the mean where all are as frequent.
-        stays: share of visits at which the upper group stays, above which ``trusted`` opens.
-        lost: share below which it shuts.
-        learnt: relative gain of the upper group in a walk through training on others, below which it is wrong: the
-            estimate and one standard error are held against it.
-        least: least share of the upper group; leaving out less is not worth it.
-        audit: chance of an instance of the upper group to be drawn all the same.
-        visits: least visits behind a decision.
-        reduces: variance reduction tau of drawing in proportion to the loss, above which most of it is in a few.
-            Squared errors that follow a Laplace distribution have 2.45, and nothing is hard there.
-        moves: share of visits at which the upper group stays, below which it is learnt.
-        finds: mean loss that such a draw finds, over that of all, above which the record tells where the loss is.
-        left: mean loss as a share of that after the first walk, above which there is something left to learn.
-        doubtful: share of visits at which the upper group stays, above which ``uncertain`` opens; it shuts where that
-            share less what is learnt is below ``lost``.
-        slowly: as ``learnt``, below which ``uncertain`` opens.
-        many: least share of the upper group for ``uncertain``, to open and to stay. Rare classes, too, are worse than
-            they were while the common ones are learnt.
-        explained: how far targets explain which are in the upper group, from which on it is rare classes or numbers
-            that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
-        emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
-            of which hardly anything is left is not learnt.
-    """
-
-    members: tuple[str, ...] = MEMBERS
-    apart: float = F.UNIMODAL
-    rooted: float = 0.7
-    common: float = 0.125
-    tailed: float = 1.75
-    far: float = 3.0
-    stays: float = 0.7
-    lost: float = 0.35
-    learnt: float = 0.07
-    least: float = 0.02
-    audit: float = 0.05
-    visits: int = 20
-    reduces: float = 3.0
-    moves: float = 0.2
-    finds: float = 1.5
-    left: float = 0.02
-    doubtful: float = 0.5
-    slowly: float = 0.12
-    many: float = 0.35
-    explained: float = 0.4
-    emptied: float = 0.8
-
-
-class Evidence(NamedTuple):
-    """What one window and the visits before it say.
-
-    Attributes:
-        apart: share of the variance of the average losses that is between two groups.
-        share: of the instances that is in the upper group.
-        lower: mean of the average losses of the lower group, over the mean loss after the first walk.
-        mean: mean loss, over that after the first walk.
-        risen: mean loss, over the lowest that a window had so far.
-        upper: mean loss at the visits of the upper group, over the mean loss after the first walk.
-        tau: variance reduction of drawing in proportion to the loss.
-        finds: mean loss that such a draw finds, over that of all.
-        visits: of the upper group.
-        stays: share of them at which the instance was of it again.
-        learnt: part of the upper group's loss that goes away in a walk through training on others; NaN if unknown.
-        error: standard error of that.
-        negative: share of the losses that are below 0.
-        explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
-        emptied: largest share of a class that is surely in the upper group, likewise.
-        numbers: 1 where targets are known to be numbers rather than classes, else less.
-        roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
-    """
-
-    apart: float
-    share: float
-    lower: float
-    mean: float
-    risen: float
-    upper: float
-    tau: float
-    finds: float
-    visits: float
-    stays: float
-    learnt: float
-    error: float
-    negative: float
-    explained: float
-    emptied: float
-    numbers: float
-    roots: float
-
-    @classmethod
-    def of(
-        cls,
-        seen: Crowd,
-        sums: Movement,
-        *,
-        level: float,
-        lowest: float,
-        upper: float,
-        finds: float,
-        explained: float,
-        emptied: float,
-        numbers: float,
-    ) -> Evidence:
-        """Put together what a window says, in units of the mean loss after the first walk.
-
-        Args:
-            seen: the window.
-            sums: of the visits.
-            level: mean loss after the first walk.
-            lowest: mean loss of a window so far.
-            upper: mean loss at the visits of the upper group.
-            finds: as in the evidence.
-            explained: likewise.
-            emptied: likewise.
-            numbers: likewise.
-        """
-        lower, mean, high = (of / level if level > 0 else math.nan for of in (seen.lower, seen.mean, upper))
-        risen = seen.mean / lowest if lowest > 0 else math.nan
-        moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
-        window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
-        return cls(*window, *moved, seen.negative, explained, emptied, numbers, seen.roots)
 
 
 def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
@@ -210,13 +74,47 @@ def asked_of_learnable(seen: Evidence, need: Thresholds) -> tuple[Condition, ...
     )
 
 
-ASKED = {"trusted": asked_of_wrong, "uncertain": asked_of_doubtful, "hard": asked_of_learnable}
+def asked_of_taught(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """What `verdicts.learnable` asks otherwise: that what is hard is surely learnt from others.
+
+    Wrong labels are not, and rare classes are one thing with their targets. Of numbers it is not asked: there a few
+    instances have most of the loss, and what they teach is another matter.
+    """
+    return (
+        Condition("visits", seen.visits, ">=", _SURE * need.visits),
+        Condition("targets that are numbers", seen.numbers, "<=", 0.0),
+        Condition("find", seen.finds, ">=", _TEACHES),
+        Condition("loss left", seen.mean, ">=", MUCH),
+        Condition("separation", seen.apart, "<", _EVEN),
+        Condition("loss of the upper group", seen.upper, "<", WRONG),
+        Condition("loss of the lower group", seen.lower, "<", _BEGUN),
+        Condition("staying", seen.stays, "<", _STAYS),
+        Condition("learnt from others", seen.learnt - seen.error, ">", need.taught),
+        Condition("explained by targets", seen.explained, "<", need.explained),
+        Condition("windows of that kind before", seen.taught, ">=", 1.0),
+    )
+
+
+def teaches(seen: Evidence, need: Thresholds) -> bool:
+    """Whether a window is of the kind that `asked_of_taught` counts."""
+    return all(each.met for each in asked_of_taught(seen, need)[:-1])
+
+
+_Asked = Callable[[Evidence, Thresholds], tuple[Condition, ...]]
+ASKED: dict[str, tuple[_Asked, ...]] = {
+    "trusted": (asked_of_wrong,),
+    "uncertain": (asked_of_doubtful,),
+    "hard": (asked_of_learnable, asked_of_taught),
+}
+"""By member, the ways to the weight: of one of them every condition must be met."""
+
+
+def lacks(member: str, seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """What a member lacks of the way that it is nearest to; nothing where it is there."""
+    ways = [tuple(each for each in asked(seen, need) if not each.met) for asked in ASKED[member]]
+    return min(ways, key=lambda way: (bool(way), sum(each.short for each in way)))
 
 
 def lacking(seen: Evidence, need: Thresholds) -> dict[str, tuple[Condition, ...]]:
     """What each member that may get the weight still lacks, in the order of the members."""
-    return {
-        member: tuple(each for each in asked(seen, need) if not each.met)
-        for member, asked in ASKED.items()
-        if member in need.members
-    }
+    return {member: lacks(member, seen, need) for member in ASKED if member in need.members}

@@ -14,7 +14,7 @@ from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.condition import Condition
-from adaselection.conditions import Evidence, Thresholds, lacking
+from adaselection.conditions import lacking, teaches
 from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
@@ -22,9 +22,10 @@ from adaselection.members import MEMBERS, check_place
 from adaselection.roots import by_roots
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
+from adaselection.thresholds import Evidence, Thresholds
 from adaselection.types import Signals
 from adaselection.verdicts import RARE, ruling
-from adaselection.worth import Worth, how_often
+from adaselection.worth import Worth, how_often, stood_for
 
 _UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
@@ -34,7 +35,7 @@ _TENSORS = ("sums", "progress", "found", "seen")
 _TINY = sys.float_info.min
 _TOLD = ("explained", "numbers", "common", "emptied")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
-_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", *_TOLD, "barred", "doubt", "idle")
+_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "taught", *_TOLD, "barred", "doubt", "idle")
 
 
 class Earned(Gate):
@@ -52,6 +53,7 @@ class Earned(Gate):
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
     rarely of it again, training on others does not make them worse, and such a draw finds losses well above the mean.
+    And where targets are classes, by losses that are one crowd, whose upper group surely gets better through others.
 
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
     Earned while many instances are in the upper group, stay there, are not learnt from others, and are worse than all
@@ -131,8 +133,10 @@ class Earned(Gate):
         now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0}
         now["lowest"] = min(now["lowest"], seen.mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied", "numbers")}
-        self._seen = Evidence.of(seen, sums, finds=finds, **levels)
+        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied", "taught")}
+        numbers = now["numbers"] if now["common"] else math.nan
+        self._seen = Evidence.of(seen, sums, finds=finds, numbers=numbers, **levels)
+        now["taught"] = now["taught"] + 1 if teaches(self._seen, self._need) else 0.0
         word = ruling(self._seen, self._need, now=MEMBERS[int(now["open"])])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
         if moved:
@@ -198,14 +202,11 @@ class Earned(Gate):
 
     def _find(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
         """Gather what ``hard`` finds, or would have found of a whole walk."""
-        often = ((1 + old / self._now["mean"]) / 2).clamp(0.5, 1 / self._rate)  # chances over that of one at random
-        ones = torch.ones_like(new)
-        if self._now["open"] == _HARD:
+        drawn = self._now["open"] == _HARD
+        often, counts = stood_for(old / self._now["mean"], self._rate, drawn=drawn)
+        if drawn:
             self._worth.see(new / self._now["mean"], often * self._rate)
-            counts = torch.stack((ones, 1 / often))  # of what ``hard`` would draw, and of all
-        else:
-            counts = torch.stack((often, ones))
-        self._found += (counts @ torch.stack((new, ones)).T).flatten().cpu()
+        self._found += (counts @ torch.stack((new, torch.ones_like(new))).T).flatten().cpu()
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""

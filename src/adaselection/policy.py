@@ -8,12 +8,12 @@ from typing import Any, Literal
 from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
-from adaselection.conditions import Thresholds
 from adaselection.earned import Earned
 from adaselection.errors import ArgumentError, StateError
 from adaselection.members import members_of
 from adaselection.registry import MethodLike, resolve_all
 from adaselection.step import BY_RECORD, CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
+from adaselection.thresholds import Thresholds
 from adaselection.types import Selection, Signals
 from adaselection.windows import drawn
 

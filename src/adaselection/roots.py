@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from adaselection import functional as F  # noqa: N812
-from adaselection.conditions import WRONG, Thresholds
+from adaselection.conditions import WRONG
 from adaselection.crowd import Crowd
 from adaselection.step import Reduce
+from adaselection.thresholds import Thresholds
 from adaselection.types import Signals
 
 

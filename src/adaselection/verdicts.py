@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from adaselection.conditions import Evidence, Thresholds, asked_of_doubtful, asked_of_learnable, asked_of_wrong
+from adaselection.conditions import MUCH, lacks
+from adaselection.thresholds import Evidence, Thresholds
 
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
+_GROWN = 1.2  # loss of the upper group over the mean after the first walk, from which on ``hard`` is given up
+_STAYED = 0.75  # share of visits at which the upper group stays, from which on ``hard`` is given up
+RARE = "rare targets"
+BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
 
 
 def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether the upper group is wrong rather than hard, and is to be left out; ``now``: whether it is left out now."""
     if now:
         return seen.share > 0 and (seen.stays > need.lost or seen.visits < need.visits)
-    return all(asked.met for asked in asked_of_wrong(seen, need))
+    return not lacks("trusted", seen, need)
 
 
 def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
@@ -24,20 +29,33 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     if now:
         many = seen.share >= need.many and seen.negative <= 0
         return many and (seen.visits < need.visits or seen.stays - max(0.0, seen.learnt) >= need.lost)
-    return all(asked.met for asked in asked_of_doubtful(seen, need))
+    return not lacks("uncertain", seen, need)
 
 
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
-    """Whether the loss is in few instances, which are learnt; ``now``: whether these are drawn more often now."""
+    """Whether what is hard is learnt, or the loss is in few instances; ``now``: whether these are drawn more often now.
+
+    What others teach the hard falls as these are known. It takes more to give them up: that they get worse, stand
+    apart, or stay where they are, as wrong ones do, or that little is left to learn.
+    """
     if now:
-        finds = seen.finds >= need.finds and seen.mean >= need.left and seen.tau > need.reduces / _SLACK
-        return finds and (seen.stays < need.moves * _SLACK or seen.visits < need.visits)
-    return all(asked.met for asked in asked_of_learnable(seen, need))
+        return _few(seen, need) or _calm(seen, need)
+    return not lacks("hard", seen, need)
+
+
+def _few(seen: Evidence, need: Thresholds) -> bool:
+    """Whether most of the loss is still in few instances, which are learnt."""
+    finds = seen.finds >= need.finds and seen.mean >= need.left and seen.tau > need.reduces / _SLACK
+    return finds and (seen.stays < need.moves * _SLACK or seen.visits < need.visits)
+
+
+def _calm(seen: Evidence, need: Thresholds) -> bool:
+    """Whether nothing speaks against the hard of classes."""
+    one_crowd = seen.apart < need.apart and seen.upper < _GROWN and seen.stays < _STAYED
+    return one_crowd and seen.numbers <= 0 and seen.mean >= MUCH / 2
 
 
 RULES = {"trusted": wrong, "uncertain": doubtful, "hard": learnable}
-RARE = "rare targets"
-BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
 
 
 def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:

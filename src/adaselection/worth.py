@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from adaselection._shapes import Bool, Float
@@ -23,6 +24,22 @@ def how_often(upper: Bool[Tensor, " k"], share: float, otherwise: float) -> floa
     if not (0 < share < 1 and 0 < seen < 1):
         return otherwise
     return min(1.0, seen / (1 - seen) * (1 - share) / share)
+
+
+def stood_for(losses: Float[Tensor, " k"], rate: float, *, drawn: bool) -> tuple[Tensor, Tensor]:
+    """Chances under ``hard``, over that of one at random, and what each instance stands for: of its draws, and of all.
+
+    Args:
+        losses: by the record, over the mean, shape ``[k]``.
+        rate: share that ``hard`` draws.
+        drawn: whether they were drawn so; else by a whole walk.
+
+    Returns:
+        Shapes ``[k]`` and ``[2, k]``.
+    """
+    often = ((1 + losses) / 2).clamp(0.5, 1 / rate)
+    ones = torch.ones_like(often)
+    return often, torch.stack((ones, 1 / often) if drawn else (often, ones))
 
 
 class Worth:

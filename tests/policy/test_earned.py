@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned, targets
+from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned, targets, verdicts
 from adaselection import functional as F  # noqa: N812
-from adaselection.conditions import Thresholds
 from adaselection.errors import StateError
 from adaselection.functional.evidence import _ERRORS, two_groups
+from adaselection.thresholds import Thresholds
 from adaselection.worth import Worth, how_often
 
 SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
@@ -682,6 +682,21 @@ def test_the_guide_names_the_defaults() -> None:
     )
     assert f"are above {default['finds']:g} times the mean" in page
     assert f"the mean loss is above {100 * default['left']:g} % of that after the first walk" in page
+    assert (
+        f"loses more than {100 * default['taught']:g} % of its loss in a walk through training on others, one" in page
+    )
+    assert f"one standard error taken off, over at least {sure} visits" in page
+    assert f"below {conditions.WRONG:g} times the mean that the first walk saw, that of the lower group" in page
+    assert (
+        f"the lower group below {conditions._BEGUN:g} times, and the mean of all above {100 * conditions.MUCH:g} %"
+        in page
+    )
+    assert f"separation is below {conditions._EVEN:g}, and the upper group stays at fewer than" in page
+    assert f"stays at fewer than {100 * conditions._STAYS:g} % of the visits" in page
+    assert f"such a draw finds losses above {conditions._TEACHES:g} times the mean" in page
+    kept = f"a separation of {default['apart']:g}, a loss of the upper group of {verdicts._GROWN:g} times that mean, a"
+    assert f"{kept} share of {100 * verdicts._STAYED:g} % of the visits" in page
+    assert f"or a mean loss below {50 * conditions.MUCH:g} % of it" in page
     assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
     assert f"above {conditions.WRONG:g} times the mean that the first walk saw" in page
     assert conditions._OPPOSITE == 3 / 4

@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import reference_evidence as slow
 from adaselection import AdaSelection, RecordedLoader, Signals
-from adaselection.conditions import WRONG, Thresholds
+from adaselection.conditions import WRONG
 from adaselection.crowd import Crowd, crowd
 from adaselection.roots import by_roots
+from adaselection.thresholds import Thresholds
 
 NEED = Thresholds()
 NUMBERS = st.lists(st.integers(0, 40).map(lambda number: number / 8), min_size=1, max_size=12)

@@ -13,28 +13,38 @@ from scipy import stats
 
 from adaselection import functional as F  # noqa: N812
 from adaselection.condition import Condition
-from adaselection.conditions import ASKED, Evidence, Thresholds, lacking
+from adaselection.conditions import ASKED, lacking
+from adaselection.thresholds import Evidence, Thresholds
 from adaselection.verdicts import RULES, doubtful, learnable, wrong
 
 NEED = Thresholds()
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
-    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0
+    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
+    taught=0.0,
 )  # fmt: skip
 OUTLIERS = LEFT_OUT._replace(numbers=1.0, upper=4.0)
 ROOTED = OUTLIERS._replace(apart=0.7, roots=0.75, tau=3.0)
 OPPOSED = Evidence(
     apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
-    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0
+    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
+    taught=0.0,
 )  # fmt: skip
 TAIL = Evidence(
     apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
-    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0
+    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
+    taught=0.0,
+)  # fmt: skip
+
+TAUGHT = Evidence(
+    apart=0.57, share=0.46, lower=0.7, mean=1.0, risen=1.0, upper=1.04, tau=1.1, finds=1.06,
+    visits=3000, stays=0.46, learnt=0.12, error=0.02, negative=0.0, explained=0.03, emptied=0.5, numbers=0.0, roots=0.0,
+    taught=1.0,
 )  # fmt: skip
 
 
 def test_the_examples_speak_for_one_member_each() -> None:
-    for seen, expected in ((LEFT_OUT, wrong), (OPPOSED, doubtful), (TAIL, learnable)):
+    for seen, expected in ((LEFT_OUT, wrong), (OPPOSED, doubtful), (TAIL, learnable), (TAUGHT, learnable)):
         found = [rule for rule in (wrong, doubtful, learnable) if rule(seen, NEED, now=False)]
         assert found == [expected]
 
@@ -82,6 +92,36 @@ def test_each_condition_of_doubt_is_needed(name: str, value: float) -> None:
 )
 def test_each_condition_of_what_is_learnt_is_needed(name: str, value: float) -> None:
     assert not learnable(TAIL._replace(**{name: value}), NEED, now=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("visits", 99),
+        ("numbers", 1.0),
+        ("numbers", 0.5),
+        ("finds", 1.04),
+        ("mean", 0.19),
+        ("apart", 0.7),
+        ("upper", 1.1),
+        ("lower", 0.8),
+        ("stays", 0.65),
+        ("learnt", 0.07),
+        ("explained", 0.4),
+        ("taught", 0.0),
+    ],
+)
+def test_each_condition_of_what_others_teach_is_needed(name: str, value: float) -> None:
+    """The learnt part is that less its error, and one window alone is not enough."""
+    assert not learnable(TAUGHT._replace(**{name: value}), NEED, now=False)
+
+
+def test_what_others_teach_may_fade_once_the_hard_are_drawn() -> None:
+    late = TAUGHT._replace(learnt=-0.1, stays=0.7, mean=0.11, apart=0.74, upper=1.19, finds=1.0, taught=0.0)
+    assert not learnable(late, NEED, now=False)
+    assert learnable(late, NEED, now=True)
+    for change in ({"stays": 0.75}, {"mean": 0.099}, {"apart": 0.75}, {"upper": 1.2}, {"numbers": math.nan}):
+        assert not learnable(late._replace(**change), NEED, now=True), change
 
 
 @pytest.mark.parametrize("name", ["norm", "logistic", "laplace"])
@@ -142,16 +182,16 @@ def test_too_few_visits_change_nothing(rule: Callable[..., bool], seen: Evidence
     assert not rule(few._replace(share=0.0), NEED, now=True)  # there is no upper group any more
 
 
-NEEDED = {
-    wrong: (LEFT_OUT, ("apart", "share", "lower", "upper", "visits", "stays", "learnt", "error")),
-    doubtful: (OPPOSED, ("share", "risen", "lower", "upper", "visits", "stays", "learnt", "error")),
-    learnable: (TAIL, ("apart", "mean", "tau", "finds", "visits", "stays", "learnt", "error")),
-}
+NEEDED: list[tuple[Callable[..., bool], Evidence, tuple[str, ...]]] = [
+    (wrong, LEFT_OUT, ("apart", "share", "lower", "upper", "visits", "stays", "learnt", "error")),
+    (doubtful, OPPOSED, ("share", "risen", "lower", "upper", "visits", "stays", "learnt", "error")),
+    (learnable, TAIL, ("apart", "mean", "tau", "finds", "visits", "stays", "learnt", "error")),
+    (learnable, TAUGHT, ("apart", "mean", "lower", "upper", "finds", "visits", "stays", "learnt", "error")),
+]
 
 
-@pytest.mark.parametrize("rule", NEEDED)
-def test_what_is_not_known_opens_nothing(rule: Callable[..., bool]) -> None:
-    seen, names = NEEDED[rule]
+@pytest.mark.parametrize(("rule", "seen", "names"), NEEDED)
+def test_what_is_not_known_opens_nothing(rule: Callable[..., bool], seen: Evidence, names: tuple[str, ...]) -> None:
     assert rule(seen, NEED, now=False)
     for name in names:
         assert not rule(seen._replace(**{name: math.nan}), NEED, now=False), name
@@ -172,6 +212,9 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool]) -> None:
         ("uncertain", OPPOSED, {"negative": 0.25}, ["losses below 0 0.25 (asks <= 0)"]),
         ("hard", TAIL, {"tau": 2.45391}, ["tau 2.454 (asks > 3)"]),
         ("hard", TAIL, {"learnt": math.nan}, ["learnt from others nan (asks > 0)"]),
+        ("hard", TAUGHT, {"learnt": 0.05}, ["learnt from others 0.03 (asks > 0.05)"]),
+        ("hard", TAUGHT, {"numbers": math.nan}, ["targets that are numbers nan (asks <= 0)"]),
+        ("hard", TAUGHT, {"taught": 0.0}, ["windows of that kind before 0 (asks >= 1)"]),
     ],
 )  # fmt: skip
 def test_it_says_what_a_member_lacks(member: str, seen: Evidence, change: dict[str, float], said: list[str]) -> None:
@@ -207,9 +250,10 @@ def test_a_member_opens_where_it_lacks_nothing(seen: tuple[float, ...]) -> None:
 
 
 @given(data=st.data())
-@pytest.mark.parametrize("rule", NEEDED)
-def test_what_opens_stays_open_on_the_same_evidence(rule: Callable[..., bool], data: st.DataObject) -> None:
-    seen, names = NEEDED[rule]
+@pytest.mark.parametrize(("rule", "seen", "names"), NEEDED)
+def test_what_opens_stays_open_on_the_same_evidence(
+    rule: Callable[..., bool], seen: Evidence, names: tuple[str, ...], data: st.DataObject
+) -> None:
     factors = data.draw(st.tuples(*[st.floats(0.9, 1.1)] * len(names)))
     near = seen._replace(**{name: getattr(seen, name) * by for name, by in zip(names, factors, strict=True)})
     assert rule(near, NEED, now=True) or not rule(near, NEED, now=False)
@@ -220,12 +264,16 @@ def test_every_threshold_decides_something() -> None:
     strict = {
         "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
         "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
-        "explained": 0.05, "emptied": 0.25, "rooted": 0.9, "tailed": 3.5, "far": 5.0,
+        "explained": 0.05, "emptied": 0.25, "rooted": 0.9, "tailed": 3.5, "far": 5.0, "taught": 0.2,
     }  # fmt: skip
     assert {field.name for field in fields(Thresholds)} == {*strict, "members", "audit", "common"}
     cases = [
         (rule, seen, now)
-        for rule, examples in ((wrong, (LEFT_OUT, OUTLIERS, ROOTED)), (doubtful, (OPPOSED,)), (learnable, (TAIL,)))
+        for rule, examples in (
+            (wrong, (LEFT_OUT, OUTLIERS, ROOTED)),
+            (doubtful, (OPPOSED,)),
+            (learnable, (TAIL, TAUGHT)),
+        )
         for seen in examples
         for now in (False, True)
     ]
