@@ -14,11 +14,11 @@ WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
 _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
-_SURE = 5  # times the visits that are behind other decisions
+SURE = 5  # times the visits that are behind other decisions
 _EVEN = 0.7  # separation below which the losses are surely one crowd
 _BEGUN = 0.8  # as `_KNOWN`, where little need be known yet
-_TEACHES = 1.05  # mean loss that drawing in proportion to it finds, above which the record tells anything of it
-MUCH = 0.2  # mean loss as a share of that after the first walk, above which most is left to learn
+_TELLS = 1.05  # mean loss that drawing in proportion to it finds, above which the record tells anything of it
+ENOUGH = 0.2  # mean loss as a share of that after the first walk, above which enough is left to learn
 _STAYS = 0.65  # share of visits at which the upper group stays, above which it is hardly learnt
 _STUCK = 0.9  # share of visits at which the upper group stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
@@ -47,7 +47,7 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
 def asked_of_doubtful(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     """What `verdicts.doubtful` asks at first; of negative losses P (1 - P) says nothing."""
     return (
-        Condition("visits", seen.visits, ">=", _SURE * need.visits),
+        Condition("visits", seen.visits, ">=", SURE * need.visits),
         Condition("losses below 0", seen.negative, "<=", 0.0),
         Condition("share of the upper group", seen.share, ">=", need.many),
         Condition("loss of the upper group", seen.upper, ">", WRONG),
@@ -74,30 +74,36 @@ def asked_of_learnable(seen: Evidence, need: Thresholds) -> tuple[Condition, ...
     )
 
 
-def asked_of_taught(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
-    """What `verdicts.learnable` asks otherwise: that what is hard is surely learnt from others.
+def teaches(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """What `asked_of_taught` asks of one window.
 
-    Wrong labels are not, and rare classes are one thing with their targets. Of numbers it is not asked: there a few
-    instances have most of the loss, and what they teach is another matter.
+    Wrong labels that stand apart are not learnt from others, and rare classes are one thing with their targets. Numbers
+    are left to the other way: there a few instances have most of the loss, and what these teach is another matter.
     """
     return (
-        Condition("visits", seen.visits, ">=", _SURE * need.visits),
+        Condition("visits", seen.visits, ">=", SURE * need.visits),
         Condition("targets that are numbers", seen.numbers, "<=", 0.0),
-        Condition("find", seen.finds, ">=", _TEACHES),
-        Condition("loss left", seen.mean, ">=", MUCH),
+        Condition("losses below 0", seen.negative, "<=", 0.0),
+        Condition("find", seen.finds, ">=", _TELLS),
+        Condition("loss left", seen.mean, ">=", ENOUGH),
         Condition("separation", seen.apart, "<", _EVEN),
         Condition("loss of the upper group", seen.upper, "<", WRONG),
         Condition("loss of the lower group", seen.lower, "<", _BEGUN),
         Condition("staying", seen.stays, "<", _STAYS),
         Condition("learnt from others", seen.learnt - seen.error, ">", need.taught),
         Condition("explained by targets", seen.explained, "<", need.explained),
-        Condition("windows of that kind before", seen.taught, ">=", 1.0),
     )
 
 
-def teaches(seen: Evidence, need: Thresholds) -> bool:
-    """Whether a window is of the kind that `asked_of_taught` counts."""
-    return all(each.met for each in asked_of_taught(seen, need)[:-1])
+def asked_of_taught(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """What `verdicts.learnable` asks otherwise: in two windows on end, that the hard are surely learnt from others."""
+    lacking = tuple(each for each in teaches(seen, need) if not each.met)
+    return lacking or (Condition("windows of that kind before", seen.before, ">=", 1.0),)
+
+
+def on_end(seen: Evidence, need: Thresholds) -> float:
+    """How many windows met `teaches` on end, this one included; 0 if it does not."""
+    return seen.before + 1 if all(each.met for each in teaches(seen, need)) else 0.0
 
 
 _Asked = Callable[[Evidence, Thresholds], tuple[Condition, ...]]
@@ -111,7 +117,8 @@ ASKED: dict[str, tuple[_Asked, ...]] = {
 
 def lacks(member: str, seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     """What a member lacks of the way that it is nearest to; nothing where it is there."""
-    ways = [tuple(each for each in asked(seen, need) if not each.met) for asked in ASKED[member]]
+    numbers = seen.numbers == 1  # of which the second way is not asked
+    ways = [tuple(each for each in asked(seen, need) if not each.met) for asked in ASKED[member][: 1 if numbers else 2]]
     return min(ways, key=lambda way: (bool(way), sum(each.short for each in way)))
 
 

@@ -14,11 +14,11 @@ from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.condition import Condition
-from adaselection.conditions import lacking, teaches
+from adaselection.conditions import lacking, on_end
 from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
-from adaselection.members import MEMBERS, check_place
+from adaselection.members import MEMBERS, check_now
 from adaselection.roots import by_roots
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
@@ -35,7 +35,7 @@ _TENSORS = ("sums", "progress", "found", "seen")
 _TINY = sys.float_info.min
 _TOLD = ("explained", "numbers", "common", "emptied")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
-_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "taught", *_TOLD, "barred", "doubt", "idle")
+_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "before", *_TOLD, "barred", "doubt", "idle")
 
 
 class Earned(Gate):
@@ -53,7 +53,7 @@ class Earned(Gate):
     ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
     instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
     rarely of it again, training on others does not make them worse, and such a draw finds losses well above the mean.
-    And where targets are classes, by losses that are one crowd, whose upper group surely gets better through others.
+    Or, of classes, once the hard surely get better through others, until they get worse, stand apart or stay.
 
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
     Earned while many instances are in the upper group, stay there, are not learnt from others, and are worse than all
@@ -133,14 +133,14 @@ class Earned(Gate):
         now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0}
         now["lowest"] = min(now["lowest"], seen.mean)
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
-        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied", "taught")}
-        numbers = now["numbers"] if now["common"] else math.nan
-        self._seen = Evidence.of(seen, sums, finds=finds, numbers=numbers, **levels)
-        now["taught"] = now["taught"] + 1 if teaches(self._seen, self._need) else 0.0
+        levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied")}
+        levels |= {"numbers": now["numbers"] if now["common"] else math.nan, "before": now["before"] if moved else 0.0}
+        self._seen = Evidence.of(seen, sums, finds=finds, **levels)
+        if moved:  # else it is the evidence of the window before
+            now["before"] = on_end(self._seen, self._need) if now["open"] == _UNIFORM else 0.0
+            now["idle"] = now["idle"] + 1 if after >= before else 0.0
         word = ruling(self._seen, self._need, now=MEMBERS[int(now["open"])])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
-        if moved:
-            now["idle"] = now["idle"] + 1 if after >= before else 0.0
         count = max(1.0, float(sums.visits))
         carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
         self._sums *= carried / count
@@ -234,7 +234,7 @@ class Earned(Gate):
         kinds.numbers(own, state, _TENSORS, "evidence")
         kinds.numbers(own["now"], state["now"], _NUMBERS, "evidence")
         self._by_target.check(state["targets"])
-        check_place(state["now"]["open"], self._need.members)
+        check_now(state["now"], self._need.members)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from adaselection import checks
+from adaselection import checks, kinds
 from adaselection.errors import ArgumentError, StateError
 
 MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 """The first needs no evidence."""
 
 
-def check_place(place: float, allowed: Sequence[str]) -> None:
-    """Refuse a place of `MEMBERS`, as a state has it, that is none of those allowed.
+def check_now(now: Mapping[str, float], allowed: Sequence[str]) -> None:
+    """Refuse a place of `MEMBERS`, as a state has it, that is none of those allowed, and counts that are none.
 
     Raises:
         StateError: it is none.
     """
+    for name in ("before", "idle"):
+        if now[name] < 0 or now[name] % 1:
+            raise kinds.damaged("evidence", name, now[name])
+    place = now["open"]
     if not any(number == place and name in allowed for number, name in enumerate(MEMBERS)):
         raise StateError(f"the state dict is damaged: the weight is on member {place!r}. Take an undamaged checkpoint.")
 

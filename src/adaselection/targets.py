@@ -147,16 +147,16 @@ class ByTarget:
 
         Returns:
             How far they explain which are of the upper group, `functional.explained` of classes and the larger of
-            `functional.one_sided` and that of numbers that many rows have, the most of all columns; 1 if all columns
-            are numbers, else 0; the largest share that a value of any of them has; and `functional.emptied`, the most
-            of all columns, 0 for numbers. Classes are whole numbers with enough rows each.
+            `functional.one_sided` and that of numbers that many rows have, the most of all columns; the share of the
+            columns that are numbers; the largest share that a value of any of them has; and `functional.emptied`, the
+            most of all columns, 0 for numbers. Classes are whole numbers with enough rows each.
         """
         known = [(column.isfinite(), column) for column in self._values.T]
         found = [_told(column[finite], self._upper[finite]) for finite, column in known if bool(finite.any())]
         if not found:
             return explained, numbers, common, emptied
         parts, all_numbers, shares, classes = zip(*found, strict=True)
-        return max(parts), min(all_numbers), max(shares), max(classes)
+        return max(parts), sum(all_numbers) / len(found), max(shares), max(classes)
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken."""

@@ -46,7 +46,8 @@ class Thresholds:
         many: least share of the upper group for ``uncertain``, to open and to stay. Rare classes, too, are worse than
             they were while the common ones are learnt.
         explained: how far targets explain which are in the upper group, from which on it is rare classes or numbers
-            that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens.
+            that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens, nor ``hard`` where
+            others teach the hard.
         emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
             of which hardly anything is left is not learnt.
     """
@@ -94,9 +95,9 @@ class Evidence(NamedTuple):
         negative: share of the losses that are below 0.
         explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
         emptied: largest share of a class that is surely in the upper group, likewise.
-        numbers: 1 where targets are known to be numbers, 0 where they are known to be classes; NaN if unknown.
+        numbers: share of the columns of targets that are numbers, 0 where all are classes; NaN if none is known.
         roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
-        taught: windows just before this one, on end, of which `conditions.asked_of_taught` was met but for their count.
+        before: windows just before this one, on end, that met `conditions.teaches`.
     """
 
     apart: float
@@ -116,7 +117,7 @@ class Evidence(NamedTuple):
     emptied: float
     numbers: float
     roots: float
-    taught: float
+    before: float
 
     @classmethod
     def of(
@@ -131,7 +132,7 @@ class Evidence(NamedTuple):
         explained: float,
         emptied: float,
         numbers: float,
-        taught: float,
+        before: float,
     ) -> Evidence:
         """Put together what a window says, in units of the mean loss after the first walk.
 
@@ -145,10 +146,10 @@ class Evidence(NamedTuple):
             explained: likewise.
             emptied: likewise.
             numbers: likewise.
-            taught: likewise.
+            before: likewise.
         """
         lower, mean, high = (of / level if level > 0 else math.nan for of in (seen.lower, seen.mean, upper))
         risen = seen.mean / lowest if lowest > 0 else math.nan
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
         window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
-        return cls(*window, *moved, seen.negative, explained, emptied, numbers, seen.roots, taught)
+        return cls(*window, *moved, seen.negative, explained, emptied, numbers, seen.roots, before)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from adaselection.conditions import MUCH, lacks
+from adaselection.conditions import ENOUGH, lacks
 from adaselection.thresholds import Evidence, Thresholds
 
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 _GROWN = 1.2  # loss of the upper group over the mean after the first walk, from which on ``hard`` is given up
 _STAYED = 0.75  # share of visits at which the upper group stays, from which on ``hard`` is given up
 RARE = "rare targets"
-BY_TARGETS = ("trusted", "uncertain")  # members that targets may speak against
+BY_TARGETS = ("trusted", "uncertain")  # members that targets alone may shut
 
 
 def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
@@ -35,8 +35,8 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether what is hard is learnt, or the loss is in few instances; ``now``: whether these are drawn more often now.
 
-    What others teach the hard falls as these are known. It takes more to give them up: that they get worse, stand
-    apart, or stay where they are, as wrong ones do, or that little is left to learn.
+    What others teach the hard falls as these are known. It takes more to give them up: that the loss is not in few
+    instances any more, and that the hard get worse, stand apart, or stay, as wrong ones do, or that little is left.
     """
     if now:
         return _few(seen, need) or _calm(seen, need)
@@ -52,7 +52,7 @@ def _few(seen: Evidence, need: Thresholds) -> bool:
 def _calm(seen: Evidence, need: Thresholds) -> bool:
     """Whether nothing speaks against the hard of classes."""
     one_crowd = seen.apart < need.apart and seen.upper < _GROWN and seen.stays < _STAYED
-    return one_crowd and seen.numbers <= 0 and seen.mean >= MUCH / 2
+    return one_crowd and seen.numbers <= 0 and seen.negative <= 0 and seen.mean >= ENOUGH / 2
 
 
 RULES = {"trusted": wrong, "uncertain": doubtful, "hard": learnable}
@@ -61,6 +61,8 @@ RULES = {"trusted": wrong, "uncertain": doubtful, "hard": learnable}
 def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
     """The member that gets the weight, or `RARE` where targets alone speak against another than ``uniform``.
 
+    While ``hard`` has it nobody looks at targets: what they may speak against gets a whole walk first.
+
     Args:
         seen: the evidence.
         need: where it suffices.
@@ -68,7 +70,7 @@ def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
     """
     for member, rule in RULES.items():
         if member in need.members and rule(seen, need, now=now == member):
-            return member
+            return "uniform" if now == "hard" and member in BY_TARGETS else member
     return RARE if rare(seen, need) else "uniform"
 
 

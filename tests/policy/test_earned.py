@@ -15,7 +15,9 @@ from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned
 from adaselection import functional as F  # noqa: N812
 from adaselection.errors import StateError
 from adaselection.functional.evidence import _ERRORS, two_groups
+from adaselection.members import MEMBERS
 from adaselection.thresholds import Thresholds
+from adaselection.verdicts import RARE
 from adaselection.worth import Worth, how_often
 
 SIZE, RATE, BATCH, PLACES = 1000, 0.5, 50, 500
@@ -33,8 +35,10 @@ def on_records(**options: Any) -> AdaSelection:
 class Stream:
     """A training run without a model: walks over instances whose losses are a function of time and visits."""
 
-    def __init__(self, losses: Losses, *, seed: int = 0, targets: np.ndarray | None = None) -> None:
-        self.losses, self.seed, self.policy, self.targets = losses, seed, on_records(), targets
+    def __init__(
+        self, losses: Losses, *, seed: int = 0, targets: np.ndarray | None = None, members: tuple[str, ...] = MEMBERS
+    ) -> None:
+        self.losses, self.seed, self.policy, self.targets = losses, seed, on_records(members=members), targets
         self.last, self.average = np.zeros(SIZE), np.zeros(SIZE)
         self.stamp, self.visits = np.zeros(SIZE, dtype=int), np.zeros(SIZE, dtype=int)
         self.trained = self.walks = 0
@@ -69,7 +73,7 @@ class Stream:
 
     def batch(self, ids: np.ndarray) -> None:
         losses = self.losses(self.trained / SIZE, ids, self.visits[ids])
-        known = None if self.targets is None else torch.from_numpy(self.targets[ids]).double().unsqueeze(1)
+        known = None if self.targets is None else torch.from_numpy(self.targets[ids]).double().reshape(len(ids), -1)
         self.policy.observe(replace(self.read(ids), targets=known), torch.from_numpy(losses).float())
         fresh = self.visits[ids] == 0
         self.average[ids] = np.where(fresh, losses, (self.average[ids] + losses) / 2)
@@ -179,6 +183,66 @@ def test_a_few_that_hold_the_loss_and_are_learnt_are_drawn_more_often(seed: int)
 @pytest.mark.parametrize("losses", [clean, wrong(0.05), wrong(0.3), hard], ids=["crowd", "few", "many", "hard"])
 def test_even_losses_and_those_that_stay_are_not_drawn_more_often(losses: Losses) -> None:
     assert "hard" not in Stream(losses).run(12).members
+
+
+CLASSES = np.random.default_rng(3).permutation(np.arange(SIZE) % 10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_of_classes_that_surely_learns_from_others_is_drawn_by_its_losses(seed: int) -> None:
+    stream = Stream(clean, seed=seed, targets=CLASSES).run(12)
+    opened = stream.members.index("hard")
+    assert 2 <= opened <= 6  # two windows on end, of which the first has nothing that was visited twice
+    assert stream.members == ["uniform"] * opened + ["hard"] * (11 - opened)
+    assert "hard" not in Stream(clean, seed=seed, targets=np.random.default_rng(1).normal(size=SIZE)).run(12).members
+
+
+@pytest.mark.parametrize(("share", "drawn"), [(0.0, True), (0.1, False), (0.2, False), (0.4, False)])
+def test_wrong_labels_that_stand_apart_are_not_drawn_by_their_losses(share: float, drawn: bool) -> None:
+    members = Stream(wrong(share, 2), targets=CLASSES, members=("hard",)).run(14).members
+    assert ("hard" in members) == drawn
+
+
+def test_the_same_evidence_does_not_count_for_two_windows() -> None:
+    stream = Stream(clean, targets=CLASSES).run(12)
+    opened = stream.members.index("hard")
+    stream = Stream(clean, targets=CLASSES).run(opened)
+    window = stream.read(np.arange(SIZE))
+    for _ in range(3):  # workers fetch windows ahead of what is trained on
+        assert not stream.policy.opens(window)
+        assert stream.policy.state_dict()["earned"]["now"]["before"] == 1
+
+
+def test_hard_classes_are_not_drawn_where_losses_are_negative_or_a_target_is_a_number() -> None:
+    assert "hard" not in Stream(lambda *given: clean(*given) - 0.05, targets=CLASSES).run(12).members
+    both = np.stack((CLASSES, np.random.default_rng(1).normal(size=SIZE)), 1)
+    assert "hard" not in Stream(clean, targets=both).run(12).members
+    assert "hard" in Stream(clean, targets=np.stack((CLASSES, CLASSES), 1)).run(12).members
+
+
+def test_a_rare_class_that_is_left_behind_while_the_hard_are_drawn_is_not_left_out() -> None:
+    """Targets are looked at in whole walks alone: there is one before what stands apart by now may be left out."""
+    rare = 60
+
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        behind = (ids < rare) & (time > 5)
+        return np.where(behind, 1.2 * jitter(time, ids), clean(time, ids, visits))
+
+    stream = Stream(losses, targets=np.where(np.arange(SIZE) < rare, 10, CLASSES)).run(30)
+    assert "hard" in stream.members
+    assert "trusted" not in stream.members
+    assert stream.policy.verdict == RARE
+
+
+def test_hard_classes_are_let_go_once_labels_become_wrong() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        before = clean(time, ids, visits)
+        return before if time < 5 else np.where(first(0.3, ids), 3 * jitter(time, ids), before)
+
+    members = Stream(losses, targets=CLASSES, members=("hard",)).run(24).members
+    opened, long = members.index("hard"), members.count("hard")
+    assert members == ["uniform"] * opened + ["hard"] * long + ["uniform"] * (23 - opened - long)
+    assert long <= 4
 
 
 def test_the_hard_are_let_go_once_they_stay() -> None:
@@ -572,6 +636,15 @@ def test_a_state_is_a_copy_and_another_one_is_refused() -> None:
         stream.policy.load_state_dict({**state, "earned": {"members": state["earned"]["members"], "now": 0}})
 
 
+@pytest.mark.parametrize("name", ["before", "idle"])
+@pytest.mark.parametrize("count", [-1.0, 0.5])
+def test_counts_that_cannot_be_are_refused(name: str, count: float) -> None:
+    state = on_records().state_dict()
+    state["earned"]["now"][name] = count
+    with pytest.raises(StateError, match=name):
+        on_records().load_state_dict(state)
+
+
 # Gains and the stop indicator
 
 
@@ -671,7 +744,7 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"{rooted} the mean loss of their upper group above" in page
     assert f"above the threshold again at more than {100 * default['stays']:g} % of the visits" in page
     assert f"With one standard error added it must be below {100 * default['learnt']:.0f} %." in page
-    sure = conditions._SURE * default["visits"]
+    sure = conditions.SURE * default["visits"]
     assert f"at least {default['visits']} visits, for `uncertain` from {sure}," in page
     assert f"The gate shuts when fewer than {100 * default['lost']:g} % of these" in page
     assert default["audit"] == 1 / 20
@@ -688,15 +761,15 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"one standard error taken off, over at least {sure} visits" in page
     assert f"below {conditions.WRONG:g} times the mean that the first walk saw, that of the lower group" in page
     assert (
-        f"the lower group below {conditions._BEGUN:g} times, and the mean of all above {100 * conditions.MUCH:g} %"
+        f"the lower group below {conditions._BEGUN:g} times, and the mean of all above {100 * conditions.ENOUGH:g} %"
         in page
     )
     assert f"separation is below {conditions._EVEN:g}, and the upper group stays at fewer than" in page
     assert f"stays at fewer than {100 * conditions._STAYS:g} % of the visits" in page
-    assert f"such a draw finds losses above {conditions._TEACHES:g} times the mean" in page
+    assert f"such a draw finds losses above {conditions._TELLS:g} times the mean" in page
     kept = f"a separation of {default['apart']:g}, a loss of the upper group of {verdicts._GROWN:g} times that mean, a"
     assert f"{kept} share of {100 * verdicts._STAYED:g} % of the visits" in page
-    assert f"or a mean loss below {50 * conditions.MUCH:g} % of it" in page
+    assert f"or a mean loss below {50 * conditions.ENOUGH:g} % of it" in page
     assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
     assert f"above {conditions.WRONG:g} times the mean that the first walk saw" in page
     assert conditions._OPPOSITE == 3 / 4

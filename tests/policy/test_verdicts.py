@@ -21,25 +21,25 @@ NEED = Thresholds()
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
     visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
-    taught=0.0,
+    before=0.0,
 )  # fmt: skip
 OUTLIERS = LEFT_OUT._replace(numbers=1.0, upper=4.0)
 ROOTED = OUTLIERS._replace(apart=0.7, roots=0.75, tau=3.0)
 OPPOSED = Evidence(
     apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
     visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
-    taught=0.0,
+    before=0.0,
 )  # fmt: skip
 TAIL = Evidence(
     apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
     visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
-    taught=0.0,
+    before=0.0,
 )  # fmt: skip
 
 TAUGHT = Evidence(
     apart=0.57, share=0.46, lower=0.7, mean=1.0, risen=1.0, upper=1.04, tau=1.1, finds=1.06,
     visits=3000, stays=0.46, learnt=0.12, error=0.02, negative=0.0, explained=0.03, emptied=0.5, numbers=0.0, roots=0.0,
-    taught=1.0,
+    before=1.0,
 )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_each_condition_of_what_is_learnt_is_needed(name: str, value: float) -> 
         ("stays", 0.65),
         ("learnt", 0.07),
         ("explained", 0.4),
-        ("taught", 0.0),
+        ("before", 0.0),
     ],
 )
 def test_each_condition_of_what_others_teach_is_needed(name: str, value: float) -> None:
@@ -117,7 +117,7 @@ def test_each_condition_of_what_others_teach_is_needed(name: str, value: float) 
 
 
 def test_what_others_teach_may_fade_once_the_hard_are_drawn() -> None:
-    late = TAUGHT._replace(learnt=-0.1, stays=0.7, mean=0.11, apart=0.74, upper=1.19, finds=1.0, taught=0.0)
+    late = TAUGHT._replace(learnt=-0.1, stays=0.7, mean=0.11, apart=0.74, upper=1.19, finds=1.0, before=0.0)
     assert not learnable(late, NEED, now=False)
     assert learnable(late, NEED, now=True)
     for change in ({"stays": 0.75}, {"mean": 0.099}, {"apart": 0.75}, {"upper": 1.2}, {"numbers": math.nan}):
@@ -214,7 +214,7 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool], seen: Eviden
         ("hard", TAIL, {"learnt": math.nan}, ["learnt from others nan (asks > 0)"]),
         ("hard", TAUGHT, {"learnt": 0.05}, ["learnt from others 0.03 (asks > 0.05)"]),
         ("hard", TAUGHT, {"numbers": math.nan}, ["targets that are numbers nan (asks <= 0)"]),
-        ("hard", TAUGHT, {"taught": 0.0}, ["windows of that kind before 0 (asks >= 1)"]),
+        ("hard", TAUGHT, {"before": 0.0}, ["windows of that kind before 0 (asks >= 1)"]),
     ],
 )  # fmt: skip
 def test_it_says_what_a_member_lacks(member: str, seen: Evidence, change: dict[str, float], said: list[str]) -> None:

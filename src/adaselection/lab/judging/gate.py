@@ -26,8 +26,10 @@ better.
 † ran before the default had the member `uncertain`. The realised gains of `trusted` are too high there where \
 instances were drawn by force, as each of the upper group counted for twenty; nothing is decided by them.
 
-`hard` opened above a `tau` of 2 before, and of 3 now. What it had opened in ran again; to the other runs it makes no \
-difference, and their records say 2."""
+`hard` opened above a `tau` of 2 before, and of 3 now, and has a second way, whose bound records call `taught`. What \
+it opens in ran again; to the other runs it makes no difference, and their records say 2 or nothing. Two exceptions: \
+the clean runs of the gpu preset had the second way when its bound was no setting yet, and those with wrong labels ran \
+before it."""
 _LATEST = "uncertain"
 
 
