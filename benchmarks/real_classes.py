@@ -9,8 +9,6 @@ ends on all data (``anneal``), which takes back part of both. With the labels as
 
     python benchmarks/real_classes.py --jobs 2
     python benchmarks/real_classes.py --jobs 2 --again benchmarks/records/real_classes.json  # once the default changed
-
-With ``--sets`` only those are run again in which the change makes a difference.
 """
 
 from __future__ import annotations
@@ -105,8 +103,6 @@ def one_cell(
 ) -> dict[str, Any]:
     """One set with a share of wrong labels."""
     cell = known.get((name, share))
-    if cell and arguments.sets and name not in arguments.sets:
-        return cell
     if cell and arguments.stricter and not cell["opened"] and (share or not cell.get("hard", {"opened": 1})["opened"]):
         return cell
     torch.set_num_threads(1)
@@ -169,7 +165,6 @@ def main(argv: Sequence[str] | None = None) -> Path:
     """Measure, print and write the record."""
     parser = arguments_of_cells(CLAIM)
     parser.add_argument("--rows", type=int, help="only so many of the first rows of each set")
-    parser.add_argument("--sets", nargs="+", choices=SETS, help="with --again: the others are kept", metavar="SET")
     return run("real_classes", CLAIM, parser, measure, show, argv)
 
 

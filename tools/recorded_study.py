@@ -16,10 +16,10 @@ wrong labels and outliers as they were (tests/lab/test_targets_of_tasks.py). Its
 now, and asked for 2: the cells in which it had opened ran again, and nothing changes in the others. Of targets that are
 numbers it asks something else now: all of bike and regression ran again, and all cells are as they were but those of
 bike's outliers. `trusted` opens no more where it would empty a class, which leaves runs as they were (the same test).
-And `hard` has a second way to open, for classes. With it mnist, all cells of digits in which `hard` opens, and cifar10
-but for wrong labels ran again, and where a run differs from one of the code before on the same machine, the cell has
-the new runs; of cifar10 with wrong labels one full run each is as it was. The clean runs of `gpu` had that way when its
-bound, `taught`, was no setting yet.
+And `hard` has a second way to open, for classes. With it all of digits and mnist ran again, and cifar10 but for wrong
+labels from the start: the cells of mnist and cifar10 in which it opens have the new runs, all others give what the code
+before gives on the same machine, as do full runs of cifar10 with wrong labels. The clean runs of `gpu` had that way
+when its bound, `taught`, was no setting yet.
 docs/results says which runs of the other parts are missing.
 """
 

@@ -18,7 +18,7 @@ SURE = 5  # times the visits that are behind other decisions
 _EVEN = 0.7  # separation below which the losses are surely one crowd
 _BEGUN = 0.8  # as `_KNOWN`, where little need be known yet
 _TELLS = 1.05  # mean loss that drawing in proportion to it finds, above which the record tells anything of it
-ENOUGH = 0.2  # mean loss as a share of that after the first walk, above which enough is left to learn
+_MOST = 0.6  # mean loss as a share of that after the first walk, above which most is left to learn
 _STAYS = 0.65  # share of visits at which the upper group stays, above which it is hardly learnt
 _STUCK = 0.9  # share of visits at which the upper group stays, above which nothing is being learnt
 _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt has become wrong
@@ -85,7 +85,7 @@ def teaches(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
         Condition("targets that are numbers", seen.numbers, "<=", 0.0),
         Condition("losses below 0", seen.negative, "<=", 0.0),
         Condition("find", seen.finds, ">=", _TELLS),
-        Condition("loss left", seen.mean, ">=", ENOUGH),
+        Condition("loss left", seen.mean, ">=", _MOST),
         Condition("separation", seen.apart, "<", _EVEN),
         Condition("loss of the upper group", seen.upper, "<", WRONG),
         Condition("loss of the lower group", seen.lower, "<", _BEGUN),

@@ -73,8 +73,7 @@ class Earned(Gate):
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
         self._seen = Evidence(*[math.nan] * len(Evidence._fields))  # of the last window
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
-        self._by_target = ByTarget()  # of whole walks, since the last window
-        self._worth = Worth()
+        self._by_target, self._worth = ByTarget(), Worth()  # the targets of whole walks, since the last window
 
     @property
     def weights(self) -> dict[str, float]:
@@ -119,7 +118,7 @@ class Earned(Gate):
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
-        now = self._now
+        now, was = self._now, self._now["open"]
         told = torch.tensor(self._by_target.told(*(now[of] for of in _TOLD)), dtype=torch.float64)
         others = torch.cat((told, self._sums, self._found, self._progress))
         seen, (now["explained"], now["numbers"], now["common"], now["emptied"], *rest) = crowd(signals, others, reduce)
@@ -130,17 +129,18 @@ class Earned(Gate):
             now["level"] = now["lowest"] = seen.mean
         if now["numbers"] == 1 and now["common"] <= self._need.common:
             seen = by_roots(seen, signals, self._need, now["level"], reduce)
-        now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0}
-        now["lowest"] = min(now["lowest"], seen.mean)
+        now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0, "lowest": min(now["lowest"], seen.mean)}
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
         levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied")}
-        levels |= {"numbers": now["numbers"] if now["common"] else math.nan, "before": now["before"] if moved else 0.0}
+        levels["numbers"] = now["numbers"] if now["common"] else math.nan
+        levels["before"] = now["before"] * (moved > 0 or was == _HARD)  # else the evidence is that of the window before
         self._seen = Evidence.of(seen, sums, finds=finds, **levels)
-        if moved:  # else it is the evidence of the window before
-            now["before"] = on_end(self._seen, self._need) if now["open"] == _UNIFORM else 0.0
+        if moved:
+            now["before"] = on_end(self._seen, self._need) if was == _UNIFORM else now["before"]
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
-        word = ruling(self._seen, self._need, now=MEMBERS[int(now["open"])])
+        word = ruling(self._seen, self._need, now=MEMBERS[int(was)])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
+        now["before"] *= now["open"] in (was, _HARD)  # while ``hard`` has the weight they say on which way it came
         count = max(1.0, float(sums.visits))
         carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
         self._sums *= carried / count

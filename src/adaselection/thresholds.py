@@ -97,7 +97,8 @@ class Evidence(NamedTuple):
         emptied: largest share of a class that is surely in the upper group, likewise.
         numbers: share of the columns of targets that are numbers, 0 where all are classes; NaN if none is known.
         roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
-        before: windows just before this one, on end, that met `conditions.teaches`.
+        before: windows just before this one, on end, that met `conditions.teaches`; while ``hard`` has the weight,
+            those before it came to it.
     """
 
     apart: float

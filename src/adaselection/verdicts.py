@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from adaselection.conditions import ENOUGH, lacks
+from adaselection.conditions import lacks
 from adaselection.thresholds import Evidence, Thresholds
 
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 _GROWN = 1.2  # loss of the upper group over the mean after the first walk, from which on ``hard`` is given up
 _STAYED = 0.75  # share of visits at which the upper group stays, from which on ``hard`` is given up
+_LITTLE = 0.1  # mean loss over that after the first walk, below which ``hard`` is given up
 RARE = "rare targets"
 BY_TARGETS = ("trusted", "uncertain")  # members that targets alone may shut
 
@@ -50,9 +51,9 @@ def _few(seen: Evidence, need: Thresholds) -> bool:
 
 
 def _calm(seen: Evidence, need: Thresholds) -> bool:
-    """Whether nothing speaks against the hard of classes."""
+    """Whether nothing speaks against the hard that came to the weight as others taught them."""
     one_crowd = seen.apart < need.apart and seen.upper < _GROWN and seen.stays < _STAYED
-    return one_crowd and seen.numbers <= 0 and seen.negative <= 0 and seen.mean >= ENOUGH / 2
+    return seen.before >= 1 and one_crowd and seen.numbers <= 0 and seen.negative <= 0 and seen.mean >= _LITTLE
 
 
 RULES = {"trusted": wrong, "uncertain": doubtful, "hard": learnable}

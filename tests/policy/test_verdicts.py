@@ -15,7 +15,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection.condition import Condition
 from adaselection.conditions import ASKED, lacking
 from adaselection.thresholds import Evidence, Thresholds
-from adaselection.verdicts import RULES, doubtful, learnable, wrong
+from adaselection.verdicts import RULES, doubtful, learnable, ruling, wrong
 
 NEED = Thresholds()
 LEFT_OUT = Evidence(
@@ -101,7 +101,7 @@ def test_each_condition_of_what_is_learnt_is_needed(name: str, value: float) -> 
         ("numbers", 1.0),
         ("numbers", 0.5),
         ("finds", 1.04),
-        ("mean", 0.19),
+        ("mean", 0.59),
         ("apart", 0.7),
         ("upper", 1.1),
         ("lower", 0.8),
@@ -117,11 +117,25 @@ def test_each_condition_of_what_others_teach_is_needed(name: str, value: float) 
 
 
 def test_what_others_teach_may_fade_once_the_hard_are_drawn() -> None:
-    late = TAUGHT._replace(learnt=-0.1, stays=0.7, mean=0.11, apart=0.74, upper=1.19, finds=1.0, before=0.0)
+    late = TAUGHT._replace(learnt=-0.1, stays=0.7, mean=0.11, apart=0.74, upper=1.19, finds=1.0)
     assert not learnable(late, NEED, now=False)
     assert learnable(late, NEED, now=True)
-    for change in ({"stays": 0.75}, {"mean": 0.099}, {"apart": 0.75}, {"upper": 1.2}, {"numbers": math.nan}):
+    for change in (
+        {"stays": 0.75},
+        {"mean": 0.099},
+        {"apart": 0.75},
+        {"upper": 1.2},
+        {"numbers": math.nan},
+        {"before": 0.0},
+    ):
         assert not learnable(late._replace(**change), NEED, now=True), change
+
+
+@pytest.mark.parametrize(("seen", "member"), [(LEFT_OUT, "trusted"), (OPPOSED, "uncertain")])
+def test_a_whole_walk_shows_the_targets_before_what_was_hard_is_taken_for_wrong(seen: Evidence, member: str) -> None:
+    assert ruling(seen, NEED, now="uniform") == member
+    assert ruling(seen, NEED, now="hard") == "uniform"
+    assert ruling(TAUGHT, NEED, now="hard") == "hard"
 
 
 @pytest.mark.parametrize("name", ["norm", "logistic", "laplace"])
