@@ -115,10 +115,14 @@ ASKED: dict[str, tuple[_Asked, ...]] = {
 """By member, the ways to the weight: of one of them every condition must be met."""
 
 
+def earns(member: str, seen: Evidence, need: Thresholds) -> bool:
+    """Whether a member is there on one of its ways."""
+    return any(all(each.met for each in asked(seen, need)) for asked in ASKED[member])
+
+
 def lacks(member: str, seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     """What a member lacks of the way that it is nearest to; nothing where it is there."""
-    numbers = seen.numbers == 1  # of which the second way is not asked
-    ways = [tuple(each for each in asked(seen, need) if not each.met) for asked in ASKED[member][: 1 if numbers else 2]]
+    ways = [tuple(each for each in asked(seen, need) if not each.met) for asked in ASKED[member]]
     return min(ways, key=lambda way: (bool(way), sum(each.short for each in way)))
 
 

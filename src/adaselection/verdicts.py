@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adaselection.conditions import lacks
+from adaselection.conditions import earns
 from adaselection.thresholds import Evidence, Thresholds
 
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
@@ -17,7 +17,7 @@ def wrong(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether the upper group is wrong rather than hard, and is to be left out; ``now``: whether it is left out now."""
     if now:
         return seen.share > 0 and (seen.stays > need.lost or seen.visits < need.visits)
-    return not lacks("trusted", seen, need)
+    return earns("trusted", seen, need)
 
 
 def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
@@ -30,7 +30,7 @@ def doubtful(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     if now:
         many = seen.share >= need.many and seen.negative <= 0
         return many and (seen.visits < need.visits or seen.stays - max(0.0, seen.learnt) >= need.lost)
-    return not lacks("uncertain", seen, need)
+    return earns("uncertain", seen, need)
 
 
 def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
@@ -41,7 +41,7 @@ def learnable(seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """
     if now:
         return _few(seen, need) or _calm(seen, need)
-    return not lacks("hard", seen, need)
+    return earns("hard", seen, need)
 
 
 def _few(seen: Evidence, need: Thresholds) -> bool:
