@@ -29,8 +29,8 @@ yet for wrong, and a bound was raised; what is left out there now is left out by
 often. *Rare classes*, *long tail*, *one in five* and *spikes* came with the condition on targets, whose limit was set \
 on other data of that kind. That no class may be emptied was asked for after *long tail* with 20 % wrong labels had \
 lost 1.5 points of balanced accuracy, so this cell no longer judges the default. Nor do the clean cells of *late \
-group*, *clusters* and *breast cancer*: the second way of `hard` opened there, which lost 0.3 points on the first in a \
-full run, until it asked that most is left to learn. It now opens in none of these sets, whose runs are those of before.
+group*, *clusters* and *breast cancer*: the second way of `hard` opened there, and lost on the first in a full run, \
+until it asked that most is left to learn. It now opens in none of these sets, whose runs are those of before.
 
 Both arms make as many steps from the same weights: `AdaSelection(rate=0.3)` on a `RecordedLoader`, and the plain \
 loader, at the learning rate that was best for the plain loader on a validation split at the same budget. A small \

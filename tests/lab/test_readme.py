@@ -81,6 +81,11 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
     fast, tasks, faster = (words[int(number)] for number in clean.groups())
     assert f"On clean data {faster} task reaches full training's accuracy 1.25 times sooner" in readme
     assert f". {fast.capitalize()} of {tasks} reach it 1.5 times sooner" in readme
+    sooner = [rows(page["speed"], f"cifar10 ({preset} preset)")[0][2].split(" [")[0] for preset in ("cpu", "gpu")]
+    told = (
+        f"the small ResNet is where full training gets {sooner[0]} times sooner, and the ResNet-18 {sooner[1]} times."
+    )
+    assert told in readme
     missed = {}
     for task in ("bike", "cifar10", "digits", "mnist", "regression"):
         held, cells = map(int, rows(page["seconds"], task)[0][5].split(" of "))
