@@ -1,4 +1,4 @@
-"""Write the results in README.md, its picture and docs/results/scoring.md from the committed records.
+"""Write the results in README.md, its picture and two pages of docs/results from the committed records.
 
 Run ``python tools/readme.py`` after records under ``results/`` have changed. A test holds that it would change nothing.
 """
@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from adaselection.lab.figures import figures
-from adaselection.lab.judging import short
+from adaselection.lab.judging import at_a_glance, short
 from adaselection.lab.record import Record
 from adaselection.lab.store import Damage, RecordStore, write_atomically
 from adaselection.lab.summary import summarise
@@ -41,12 +41,14 @@ def read(results: Path) -> tuple[list[Record], list[Record], list[Damage]]:
 
 
 def update(
-    readme: Path, page: Path, images: Path, records: list[Record], recorded: list[Record] | None = None
+    readme: Path, pages: Path, images: Path, records: list[Record], recorded: list[Record] | None = None
 ) -> list[Path]:
     """Write all blocks and the picture; returns the files that changed."""
-    changed = []
-    if recorded and update_block(readme, RECORDED, short(recorded)):
+    changed, page, gains = [], pages / "scoring.md", pages / "gains.md"
+    if recorded and update_block(readme, RECORDED, at_a_glance(recorded)):
         changed.append(readme)
+    if recorded and update_block(gains, RECORDED, short(recorded)):
+        changed.append(gains)
     sentences = []
     for task in TASKS:
         chosen = [record for record in records if record.config.task == task and shown(record)]
@@ -73,11 +75,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results" / "scoring.md")
+    parser.add_argument("--pages", type=Path, default=ROOT / "docs" / "results")
     parser.add_argument("--images", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
     records, recorded, damages = read(arguments.results)
-    changed = update(arguments.readme, arguments.page, arguments.images, records, recorded)
+    changed = update(arguments.readme, arguments.pages, arguments.images, records, recorded)
     for path in dict.fromkeys(changed):
         print(f"updated {path}")
     for damage in damages:

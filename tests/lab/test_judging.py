@@ -13,6 +13,7 @@ from adaselection.lab import stats
 from adaselection.lab.judging import (
     brief,
     gate,
+    glance,
     ladders,
     never_lose,
     pairing,
@@ -274,7 +275,35 @@ def test_settings_without_runs_are_named():
     ]  # fmt: skip
 
 
-# --- the README's rows
+# --- the rows of the README and of its page
+
+
+def test_at_a_glance_a_cell_has_half_and_all_of_the_work_and_what_is_sure_stands_out():
+    noisy, late = {"config": {"label_noise": 0.4}}, {"config": {"label_noise": 0.4, "regime": "noise_switch"}}
+    gpu = {"config": {"preset": "gpu"}}
+    text = glance.at_a_glance(
+        [
+            *runs("uniform_budget", BASE), *runs("recorded", BASE, policy_trace=SHUT),
+            *runs("uniform_budget", BASE, **late), *runs("recorded", moved(BASE, -1.0), **late, policy_trace=OPEN),
+            *runs("uniform_budget", BASE, **noisy), *runs("recorded", moved(BASE, 2.0), **noisy, policy_trace=OPEN),
+            *runs("full", BASE, 1.0, **noisy),
+            *runs("recorded", moved(BASE, 1.0, 2.0), 1.0, **noisy, policy_trace=OPEN),
+            *runs("full", BASE, 1.0, "cifar10", **gpu),
+            *runs("recorded", moved(BASE, 5.0), 1.0, "cifar10", **gpu, policy_trace=OPEN),
+            *runs("uniform_budget", BASE, task="regression"),
+            *runs("recorded", BASE, task="regression", policy_trace=SHUT),
+        ]
+    )  # fmt: skip
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    dash = "\N{EN DASH}"
+    assert rows[0] == ["", "clean", "40 % wrong labels", "40 % from halfway on", "outliers"]
+    assert rows[2:] == [
+        ["cifar10, gpu", f"{dash} · **+5.00**", "", "", ""],
+        ["digits", f"0 · {dash}", "**+2.00** · +1.33", f"**\N{MINUS SIGN}1.00** · {dash}", ""],
+        ["regression", "", "", "", f"0 · {dash}"],  # whose plain data have outliers
+    ]
+    assert text.endswith("Of all 4 cells at 10 to 50 % of the work: 2 equal, 1 won, 1 lost.")
+    assert glance.at_a_glance([make(arm="full")]) == "No runs yet."
 
 
 def test_the_short_table_has_what_differs_at_half_or_at_all_of_the_work_and_names_the_rest():

@@ -1,4 +1,4 @@
-"""README.md says what the committed records say."""
+"""README.md, and the page of what the default gains, say what the committed records say."""
 
 import importlib.util
 import json
@@ -25,9 +25,10 @@ def tool(root):
 
 @pytest.fixture
 def copy(root, tmp_path):
-    """Copies of the committed README, page and pictures."""
+    """Copies of the committed README, pages and pictures."""
     shutil.copy(root / "README.md", tmp_path)
-    shutil.copy(root / "docs" / "results" / "scoring.md", tmp_path)
+    for page in ("scoring.md", "gains.md"):
+        shutil.copy(root / "docs" / "results" / page, tmp_path)
     if (root / "docs" / "images").is_dir():
         shutil.copytree(root / "docs" / "images", tmp_path / "images")
     return tmp_path
@@ -36,7 +37,7 @@ def copy(root, tmp_path):
 def test_the_readme_says_what_the_committed_records_say(tool, copy, root):
     """In a process of its own: without the checks of shapes and types it takes a fraction of the time."""
     command = [sys.executable, str(root / "tools" / "readme.py")]
-    command += ["--readme", str(copy / "README.md"), "--page", str(copy / "scoring.md")]
+    command += ["--readme", str(copy / "README.md"), "--pages", str(copy)]
     command += ["--images", str(copy / "images")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -44,12 +45,18 @@ def test_the_readme_says_what_the_committed_records_say(tool, copy, root):
     assert "skipped" not in done.stdout  # a picture's bytes depend on the matplotlib that drew it
     blocks = dict(BLOCK.findall((copy / "README.md").read_text(encoding="utf-8")))
     assert set(blocks) == {tool.SCORING, tool.RECORDED}
+    assert set(dict(BLOCK.findall((copy / "gains.md").read_text(encoding="utf-8")))) == {tool.RECORDED}
     tables = dict(BLOCK.findall((copy / "scoring.md").read_text(encoding="utf-8")))
     assert set(tables) == set(tool.TASKS)
     for name, text in tables.items():
         assert bool(text.strip()) == any((root / "results" / name).rglob("*.json")), name
         assert f"- {text.splitlines()[0]}\n" in blocks[tool.SCORING]
     assert (root / "docs" / "images" / f"{tool.PICTURE}.svg").exists()
+
+
+def prose(root, file="docs/results/gains.md"):
+    """A page as one line."""
+    return " ".join((root / file).read_text(encoding="utf-8").split())
 
 
 def losses_of_pictures(root, budget):
@@ -72,47 +79,63 @@ def rows(text, first):
     return [cells for cells in found if cells[0] == first]
 
 
-def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(root):
-    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+def test_the_readme_says_in_short_what_pages_and_records_say(root):
+    readme, gains = prose(root, "README.md"), prose(root)
+    assert "Two of seven tasks reach full training's accuracy 1.5 times sooner, digits not by its interval" in readme
+    assert "Two of seven reach it 1.5 times sooner than full training, digits not by its interval" in gains
+    assert "only digits gets there 1.25 times sooner than that, and not by its interval" in readme
+    assert "one task reaches full training's accuracy 1.25 times sooner than uniform does, digits, and not by" in gains
+    (told,) = re.findall(r"and (\d+ of \d+ cells of digits, bike and regression) then fall behind", readme)
+    assert f"and {told} then miss the" in gains
+    (share, error, *counts) = re.search(
+        r"with (\d+) % wrong targets, the error is ([\d.]+) % lower on average .*?: (\d+) won, (\d+) lost", readme
+    ).groups()
+    assert f"| a number | {share} % | {', '.join(counts)} of 22 | error {error} % lower |" in gains
+    won, lost = re.search(r"On 24 with a class the gate mostly stays shut: (\d+) won, (\d+) lost", readme).groups()
+    assert f"| a class | {share} % | {won}, {lost} of 24 |" in gains
+
+
+def test_what_the_page_says_beside_its_table_is_what_pages_and_records_say(root):
+    gains = prose(root)
     page = {name: (root / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
             for name in ("speed", "seconds")}  # fmt: skip
     clean = re.search(r"full training: (\d) of (\d).*uniform: (\d) of", page["speed"])
     words = ("no", "one", "two", "three", "four", "five", "six", "seven")
     fast, tasks, faster = (words[int(number)] for number in clean.groups())
-    assert f"On clean data {faster} task reaches full training's accuracy 1.25 times sooner" in readme
-    assert f". {fast.capitalize()} of {tasks} reach it 1.5 times sooner" in readme
+    assert f"On clean data {faster} task reaches full training's accuracy 1.25 times sooner" in gains
+    assert f". {fast.capitalize()} of {tasks} reach it 1.5 times sooner" in gains
     sooner = [rows(page["speed"], f"cifar10 ({preset} preset)")[0][2].split(" [")[0] for preset in ("cpu", "gpu")]
     told = (
         f"the small ResNet is where full training gets {sooner[0]} times sooner, and the ResNet-18 {sooner[1]} times."
     )
-    assert told in readme
+    assert told in gains
     missed = {}
     for task in ("bike", "cifar10", "digits", "mnist", "regression"):
         held, cells = map(int, rows(page["seconds"], task)[0][5].split(" of "))
         missed[task] = (cells - held, cells)
     small = [missed[task] for task in ("digits", "bike", "regression")]
-    assert f"{sum(miss for miss, _ in small)} of {sum(cells for _, cells in small)} cells of digits, bike and" in readme
+    assert f"{sum(miss for miss, _ in small)} of {sum(cells for _, cells in small)} cells of digits, bike and" in gains
     verb = "cell of mnist misses" if missed["mnist"][0] == 1 else "cells of mnist miss"
-    assert f"by which {words[missed['mnist'][0]]} {verb} it" in readme
+    assert f"by which {words[missed['mnist'][0]]} {verb} it" in gains
     assert missed["cifar10"][0] == 0
     results = json.loads((root / "benchmarks" / "records" / "other_data.json").read_text(encoding="utf-8"))["results"]
     cells = results["cells"]
     won = sum(cell["ci"][0] > 0 for cell in cells)
     assert not any(cell["ci"][1] < 0 for cell in cells)
     count = {9: "nine", 13: "thirteen"}[len(results["sets"])]
-    assert f"over all {count} {won} of {len(cells)} cells {'is' if won == 1 else 'are'} won and none lost" in readme
+    assert f"over all {count} {won} of {len(cells)} cells {'is' if won == 1 else 'are'} won and none lost" in gains
     assert results["worse"] == 0
-    assert f"and in none the mean is more than {-results['bar']} points worse" in readme
-    assert f"In {sum(not cell['opened'] for cell in cells)} of these nothing was left out" in readme
+    assert f"and in none the mean is more than {-results['bar']} points worse" in gains
+    assert f"In {sum(not cell['opened'] for cell in cells)} of these nothing was left out" in gains
     rule = [cell["uncertain"] for cell in cells if cell["wrong"] and results["sets"][cell["set"]]["classes"]]
     ends = [sum(sign * cell["ci"][at] > 0 for cell in rule) for sign, at in ((1, 0), (-1, 1))]
-    assert f"it won {ends[0]} of {len(rule)} cells with wrong labels and lost {ends[1]}, and" in readme
+    assert f"it won {ends[0]} of {len(rule)} cells with wrong labels and lost {ends[1]}, and" in gains
     worst = min(cells, key=lambda cell: cell["uncertain"]["difference"])
     assert worst["set"] == "zeros"
-    assert f"targets in ten are 0 it costs up to {-worst['uncertain']['difference']:.0f} % of the error" in readme
+    assert f"targets in ten are 0 it costs up to {-worst['uncertain']['difference']:.0f} % of the error" in gains
     assert not any("balanced" in cell and (cell["balanced"]["ci"][1] or 0) < 0 for cell in cells)
-    assert "Where every class counts alike none is lost either." in readme
-    guide = " ".join((root / "docs" / "recorded.md").read_text(encoding="utf-8").split())
+    assert "Where every class counts alike none is lost either." in gains
+    guide = prose(root, "docs/recorded.md")
     numbers = json.loads((root / "benchmarks" / "records" / "real_numbers.json").read_text(encoding="utf-8"))["results"]
     assert "opened whose error in plain training was above 0.7 of the variance" in guide
     assert max(cell["plain"] for cell in numbers["cells"] if cell["opened"]) < 0.7
@@ -124,12 +147,9 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
     told = (
         f"{len(won)} of {len(models['cells'])} cells are won, all with wrong labels, by {low:.1f} to {high:.1f} points"
     )
-    assert f"{told}, and one is lost: {-lost['difference']:.1f} points with a {lost['kind']} on clean digits" in readme
+    assert f"{told}, and one is lost: {-lost['difference']:.1f} points with a {lost['kind']} on clean digits" in gains
     assert not lost["wrong"]
-    guides = {
-        name: " ".join((root / "docs" / f"{name}.md").read_text(encoding="utf-8").split())
-        for name in ("start", "recorded")
-    }
+    guides = {name: prose(root, f"docs/{name}.md") for name in ("start", "recorded")}
     spoilt = [cell["opened"] for cell in cells if cell["wrong"] and results["sets"][cell["set"]]["classes"]]
     assert "nothing was left out in most cells with wrong labels" in guides["start"]
     assert sum(not opened for opened in spoilt) > len(spoilt) / 2
@@ -138,7 +158,7 @@ def test_what_the_readme_says_beside_its_table_is_what_pages_and_records_say(roo
 
 
 def test_what_the_rule_for_wrong_labels_gains_and_costs_is_what_its_page_says(root):
-    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    gains_page = prose(root)
     page = (root / "docs" / "results" / "uncertain.md").read_text(encoding="utf-8")
     sections = {title: text for title, _, text in (part.partition("\n") for part in page.split("\n## "))}
 
@@ -153,20 +173,21 @@ def test_what_the_rule_for_wrong_labels_gains_and_costs_is_what_its_page_says(ro
         return [tuple(float(end.replace("\u2212", "-")) for end in reversed(pair)) for pair in ends]
 
     noisy, clean = gains("cifar10", "40 % label noise"), gains("cifar10", "plain data")
-    assert f"and {noisy['100 %'][0]:+.2f} points on cifar10 with 40 % in a full run (3 seeds), where" in readme
+    assert f"and {noisy['100 %'][0]:+.2f} points on cifar10 with 40 % in a full run (3 seeds), where" in gains_page
     assert noisy["100 %"][1] == 0
     bike = [-rule for rule, _ in gains("bike", "plain data").values()]
-    assert f"on cifar10 {-clean['100 %'][0]:.2f} points, on bike {min(bike):.0f} to {max(bike):.0f} % of the" in readme
-    assert f"a tenth of the work {-gains('digits', '100:1 long tail')['10 %'][0]:.2f} points." in readme
+    assert (
+        f"on cifar10 {-clean['100 %'][0]:.2f} points, on bike {min(bike):.0f} to {max(bike):.0f} % of the" in gains_page
+    )
+    assert f"a tenth of the work {-gains('digits', '100:1 long tail')['10 %'][0]:.2f} points." in gains_page
     for task in ("mnist", "digits"):
         assert all(low >= 0 for _, low in over(task, "20 % label noise"))
         assert all(low < 0.1 and high > -0.1 for high, low in over(task, "40 % label noise"))
 
 
-def test_the_learning_rates_that_the_readme_names_are_those_that_trials_chose(root):
-    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+def test_the_learning_rates_that_the_page_names_are_those_that_trials_chose(root):
     said = re.search(
-        r"with 40 % wrong labels on digits it is (\S+) at a tenth of the work and (\S+) at all of it", readme
+        r"with 40 % wrong labels on digits it is (\S+) at a tenth of the work and (\S+) at all of it", prose(root)
     )
     trials, used = {}, set()
     for path in (root / "results" / "recorded" / "digits").glob("*.json"):
@@ -190,14 +211,14 @@ def test_new_records_change_their_own_block_and_picture_and_only_once(tool, copy
     before = dict(BLOCK.findall(page.read_text(encoding="utf-8")))
     chosen = ("full", "uniform_budget", "adaselection")
     records = [make("digits", arm, seed, config={"learning_rate": 0.77}) for arm in chosen for seed in range(3)]
-    assert tool.update(readme, page, copy / "images", records) == [page, readme, picture]
+    assert tool.update(readme, copy, copy / "images", records) == [page, readme, picture]
     after = dict(BLOCK.findall(page.read_text(encoding="utf-8")))
     assert {task for task in after if after[task] != before[task]} == {"digits"}
     assert "| `adaselection` | 0.3 |" in after["digits"]
     assert "<svg" in picture.read_text(encoding="utf-8")
-    assert tool.update(readme, page, copy / "images", records) == []
+    assert tool.update(readme, copy, copy / "images", records) == []
     another = make("digits", "full", 3, config={"learning_rate": 0.77})
-    assert tool.update(readme, page, copy / "images", [*records, another])[::2] == [page, picture]
+    assert tool.update(readme, copy, copy / "images", [*records, another])[::2] == [page, picture]
 
 
 def test_one_rate_one_budget_and_full_training_are_shown(tool):
@@ -212,12 +233,12 @@ def test_one_rate_one_budget_and_full_training_are_shown(tool):
 
 
 def test_the_table_of_real_data_is_what_its_records_say(root):
-    readme = (root / "README.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "results" / "gains.md").read_text(encoding="utf-8")
     records = {
         name: json.loads((root / "benchmarks" / "records" / f"real_{name}.json").read_text(encoding="utf-8"))["results"]
         for name in ("numbers", "classes")
     }
-    prose = " ".join(readme.split())
+    text = " ".join(page.split())
 
     def told(cells):
         """Cells won and lost by their interval, and the mean difference."""
@@ -234,22 +255,22 @@ def test_the_table_of_real_data_is_what_its_records_say(root):
                 losses, by = told([cell["log_loss"] for cell in some])
                 gained = f"accuracy {wording.signed(mean, 2)}"
                 more = f"{losses} | {abs(by):.1f} % {'lower' if by >= 0 else 'higher'}"
-            assert f"| a {name} | {100 * share:.0f} % | {count} | {gained} | {more} | {runs} |" in readme
+            assert f"| a {name} | {100 * share:.0f} % | {count} | {gained} | {more} | {runs} |" in page
     assert not any(cell["ci"][1] < 0 for cell in records["numbers"]["cells"])
     (lost,) = (cell for cell in records["classes"]["cells"] if cell["ci"][1] < 0)
-    assert f"Lost is the {lost['set']}, by {-lost['difference']:.2f} points." in prose
+    assert f"Lost is the {lost['set']}, by {-lost['difference']:.2f} points." in text
     first, second = sorted(
         (cell for cell in records["classes"]["cells"] if cell["balanced"]["ci"][1] < 0),
         key=lambda cell: cell["balanced"]["difference"],
     )
     assert first == lost
     assert {first["wrong"], second["wrong"]} == {0.2}
-    assert f"Of balanced accuracy it loses {-first['balanced']['difference']:.1f} points" in prose
-    assert f"and {second['set']} {-second['balanced']['difference']:.1f}, both with 20 % wrong labels" in prose
+    assert f"Of balanced accuracy it loses {-first['balanced']['difference']:.1f} points" in text
+    assert f"and {second['set']} {-second['balanced']['difference']:.1f}, both with 20 % wrong labels" in text
 
 
 def test_what_the_guide_says_about_probabilities_is_what_the_record_says(root):
-    guide = " ".join((root / "docs" / "recorded.md").read_text(encoding="utf-8").split())
+    guide = prose(root, "docs/recorded.md")
     result = json.loads((root / "benchmarks" / "records" / "real_classes.json").read_text(encoding="utf-8"))["results"]
     as_they_are = [cell for cell in result["cells"] if not cell["wrong"]]
     runs = f"{sum(cell['opened'] for cell in as_they_are)} of {sum(cell['seeds'] for cell in as_they_are)} runs"

@@ -7,6 +7,7 @@ the ladder of policies is worth, and what its gate expected and got. `tools/resu
 from __future__ import annotations
 
 from adaselection.lab.judging.brief import short
+from adaselection.lab.judging.glance import at_a_glance
 from adaselection.lab.judging.paging import pages
 
-__all__ = ["pages", "short"]
+__all__ = ["at_a_glance", "pages", "short"]

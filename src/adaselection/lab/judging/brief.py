@@ -1,4 +1,4 @@
-"""The judgement in a few rows, for the README."""
+"""The judgement in a few rows, for the page of what the default gains."""
 
 from __future__ import annotations
 

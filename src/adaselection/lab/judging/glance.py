@@ -1,0 +1,83 @@
+"""The judgement at a glance, for the README: a row a task, a column a kind of data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from adaselection.lab import wording
+from adaselection.lab.judging import markdown as md
+from adaselection.lab.judging.never_lose import cells
+from adaselection.lab.judging.pairing import Compared
+from adaselection.lab.judging.settings import PRESET, kind, outliers_in_plain
+from adaselection.lab.record import Record
+from adaselection.lab.summary import Study, summarise
+
+__all__ = ["at_a_glance"]
+
+HALF, FULL = 0.5, 1.0
+_CLEAN, _OUTLIERS = "clean", "outliers"
+_FIRST = (_CLEAN, "20 % wrong labels", "40 % wrong labels", "40 % from halfway on", _OUTLIERS)
+"""Columns in their order; others follow as they come."""
+
+
+def at_a_glance(records: Iterable[Record]) -> str:
+    """One row a task, one column a kind of data, and what all cells together say.
+
+    Args:
+        records: of the recorded plane.
+
+    Returns:
+        Markdown.
+    """
+    studies = summarise(records)
+    found: dict[str, dict[str, dict[float, Compared]]] = {}
+    for cell in cells(studies, (HALF, FULL)):
+        by_data = found.setdefault(_task(cell.study), {}).setdefault(_data(cell.study), {})
+        by_data[cell.row.budget] = cell
+    if not found:
+        return "No runs yet."
+    named = dict.fromkeys(data for by_data in found.values() for data in by_data)
+    columns = sorted(named, key=lambda data: _FIRST.index(data) if data in _FIRST else len(_FIRST))
+    rows = [(task, *(_shown(by_data.get(data, {})) for data in columns)) for task, by_data in found.items()]
+    return f"{md.table(['', *columns], rows)}\n\n{_caption(cells(studies))}"
+
+
+def _task(study: Study) -> str:
+    return study.task if study.preset == PRESET else f"{study.task}, {study.preset}"
+
+
+def _data(study: Study) -> str:
+    if kind(study) == "clean":
+        return _CLEAN
+    if study.regime == "plain" and outliers_in_plain(study.task):
+        return _OUTLIERS
+    return md.setting(study).replace("label noise from", "from").replace("label noise", "wrong labels")
+
+
+def _shown(by_budget: Mapping[float, Compared]) -> str:
+    """The differences at half and at all of the work; nothing where the default has no runs."""
+    if not by_budget:
+        return ""
+    return " · ".join(_difference(by_budget.get(budget)) for budget in (HALF, FULL))
+
+
+def _difference(cell: Compared | None) -> str:
+    if cell is None or cell.difference.mean is None:
+        return wording.DASH
+    if cell.outcome == "equal":
+        return "0"
+    said = wording.signed(cell.difference.mean, 2)
+    return f"**{said}**" if cell.outcome in ("won", "lost") else said
+
+
+def _caption(judged: list[Compared]) -> str:
+    outcomes = Counter(cell.outcome for cell in judged)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    lost = "" if "lost" in outcomes else ", and none lost"
+    return (
+        "Two numbers a cell: at half and at all of the full run's forward and backward work. Accuracy in points, for "
+        "bike and regression % of the squared error; positive is better, **bold** where the 95 % interval over the "
+        "paired seeds leaves out 0, and a plain 0 where nothing was left out or nothing came of it. At all of the work "
+        f"the opponent is full training. Of all {len(judged)} cells at 10 to 50 % of the work: {counts}{lost}."
+    )
