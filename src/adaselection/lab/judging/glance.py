@@ -1,9 +1,9 @@
-"""The judgement at a glance, for the README: a row a task, a column a kind of data."""
+"""The judgement at a glance, for the README: a row a kind of data, a column a task."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from adaselection.lab import wording
 from adaselection.lab.judging import markdown as md
@@ -18,11 +18,12 @@ __all__ = ["at_a_glance"]
 HALF, FULL = 0.5, 1.0
 _CLEAN, _OUTLIERS = "clean", "outliers"
 _FIRST = (_CLEAN, "20 % wrong labels", "40 % wrong labels", "40 % from halfway on", _OUTLIERS)
-"""Columns in their order; others follow as they come."""
+"""Rows in their order; others follow as they come."""
+_BRIEF = {"label noise from": "from", "label noise": "wrong labels", "5x duplicated data": "5x duplicated"}
 
 
 def at_a_glance(records: Iterable[Record]) -> str:
-    """One row a task, one column a kind of data, and what all cells together say.
+    """One column a task in which anything differs, one row a kind of data, and what all cells together say.
 
     Args:
         records: of the recorded plane.
@@ -37,10 +38,16 @@ def at_a_glance(records: Iterable[Record]) -> str:
         by_data[cell.row.budget] = cell
     if not found:
         return "No runs yet."
-    named = dict.fromkeys(data for by_data in found.values() for data in by_data)
-    columns = sorted(named, key=lambda data: _FIRST.index(data) if data in _FIRST else len(_FIRST))
-    rows = [(task, *(_shown(by_data.get(data, {})) for data in columns)) for task, by_data in found.items()]
-    return f"{md.table(['', *columns], rows)}\n\n{_caption(cells(studies))}"
+    tasks = [task for task, by_data in found.items() if _differs(by_data)]
+    named = dict.fromkeys(data for task in tasks for data in found[task])
+    order = sorted(named, key=lambda data: _FIRST.index(data) if data in _FIRST else len(_FIRST))
+    rows = [(data, *(_shown(found[task].get(data, {})) for task in tasks)) for data in order]
+    same = [f"{task} ({', '.join(by_data)})" for task, by_data in found.items() if task not in tasks]
+    return f"{md.table(['', *tasks], rows)}\n\n{_caption(cells(studies), same)}"
+
+
+def _differs(by_data: Mapping[str, Mapping[float, Compared]]) -> bool:
+    return any(cell.outcome != "equal" for by_budget in by_data.values() for cell in by_budget.values())
 
 
 def _task(study: Study) -> str:
@@ -52,14 +59,17 @@ def _data(study: Study) -> str:
         return _CLEAN
     if study.regime == "plain" and outliers_in_plain(study.task):
         return _OUTLIERS
-    return md.setting(study).replace("label noise from", "from").replace("label noise", "wrong labels")
+    words = md.setting(study)
+    for long, brief in _BRIEF.items():
+        words = words.replace(long, brief)
+    return words
 
 
 def _shown(by_budget: Mapping[float, Compared]) -> str:
     """The differences at half and at all of the work; nothing where the default has no runs."""
     if not by_budget:
         return ""
-    return " · ".join(_difference(by_budget.get(budget)) for budget in (HALF, FULL))
+    return "\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}".join(_difference(by_budget.get(budget)) for budget in (HALF, FULL))
 
 
 def _difference(cell: Compared | None) -> str:
@@ -67,17 +77,18 @@ def _difference(cell: Compared | None) -> str:
         return wording.DASH
     if cell.outcome == "equal":
         return "0"
-    said = wording.signed(cell.difference.mean, 2)
+    said = wording.signed(cell.difference.mean, 2 if cell.study.unit == "%" else 1)
     return f"**{said}**" if cell.outcome in ("won", "lost") else said
 
 
-def _caption(judged: list[Compared]) -> str:
+def _caption(judged: Sequence[Compared], same: Sequence[str]) -> str:
     outcomes = Counter(cell.outcome for cell in judged)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     lost = "" if "lost" in outcomes else ", and none lost"
+    equal = f" Not in the table, as every difference is 0: {'; '.join(same)}." if same else ""
     return (
         "Two numbers a cell: at half and at all of the full run's forward and backward work. Accuracy in points, for "
         "bike and regression % of the squared error; positive is better, **bold** where the 95 % interval over the "
         "paired seeds leaves out 0, and a plain 0 where nothing was left out or nothing came of it. At all of the work "
-        f"the opponent is full training. Of all {len(judged)} cells at 10 to 50 % of the work: {counts}{lost}."
+        f"the opponent is full training.{equal} Of all {len(judged)} cells at 10 to 50 % of the work: {counts}{lost}."
     )
