@@ -1,14 +1,12 @@
-"""What is asked of the evidence of recorded losses: the conditions of each member.
+"""What is asked of the evidence of recorded losses before a member gets the weight.
 
 A number that is not known is NaN, which is neither above nor below anything: it opens nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from adaselection.condition import Condition
-from adaselection.thresholds import Evidence, Thresholds
+from adaselection.thresholds import Evidence, Thresholds, Way
 
 WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
 _KNOWN = 0.5  # and what is learnt below
@@ -25,7 +23,7 @@ _RISEN = 1.1  # mean loss over the lowest so far, above which something learnt h
 
 
 def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
-    """What `verdicts.wrong` asks before it leaves anything out."""
+    """What is asked before the upper group is taken for wrong rather than hard, and left out."""
     rooted = Condition("separation of the roots", seen.roots, ">", need.rooted)
     groups = rooted if seen.roots else Condition("separation", seen.apart, ">", need.apart)
     numbers = seen.numbers == 1
@@ -45,7 +43,13 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
 
 
 def asked_of_doubtful(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
-    """What `verdicts.doubtful` asks at first; of negative losses P (1 - P) says nothing."""
+    """What is asked before many of the upper group are taken for wrong, though not which.
+
+    The model learns the opposite of what they say: they are worse than all were at the beginning by more than three
+    quarters of what the others are better. And it knows the others: where it is far from that, or says the same to all,
+    it needs every row, and so it does where labels become wrong in the middle of a training. Of negative losses
+    P (1 - P) says nothing.
+    """
     return (
         Condition("visits", seen.visits, ">=", SURE * need.visits),
         Condition("losses below 0", seen.negative, "<=", 0.0),
@@ -62,7 +66,7 @@ def asked_of_doubtful(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]
 
 
 def asked_of_learnable(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
-    """What `verdicts.learnable` asks at first."""
+    """What is asked before few instances that have most of the loss, and are learnt, are drawn more often."""
     return (
         Condition("visits", seen.visits, ">=", need.visits),
         Condition("tau", seen.tau, ">", need.reduces),
@@ -96,7 +100,7 @@ def teaches(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
 
 
 def asked_of_taught(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
-    """What `verdicts.learnable` asks otherwise: in two windows on end, that the hard are surely learnt from others."""
+    """Otherwise: in two windows on end, that the hard are surely learnt from others."""
     lacking = tuple(each for each in teaches(seen, need) if not each.met)
     return lacking or (Condition("windows of that kind before", seen.before, ">=", 1.0),)
 
@@ -106,26 +110,9 @@ def on_end(seen: Evidence, need: Thresholds) -> float:
     return seen.before + 1 if all(each.met for each in teaches(seen, need)) else 0.0
 
 
-_Asked = Callable[[Evidence, Thresholds], tuple[Condition, ...]]
-ASKED: dict[str, tuple[_Asked, ...]] = {
+ASKED: dict[str, tuple[Way, ...]] = {
     "trusted": (asked_of_wrong,),
     "uncertain": (asked_of_doubtful,),
     "hard": (asked_of_learnable, asked_of_taught),
 }
 """By member, the ways to the weight: of one of them every condition must be met."""
-
-
-def earns(member: str, seen: Evidence, need: Thresholds) -> bool:
-    """Whether a member is there on one of its ways."""
-    return any(all(each.met for each in asked(seen, need)) for asked in ASKED[member])
-
-
-def lacks(member: str, seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
-    """What a member lacks of the way that it is nearest to; nothing where it is there."""
-    ways = [tuple(each for each in asked(seen, need) if not each.met) for asked in ASKED[member]]
-    return min(ways, key=lambda way: (bool(way), sum(each.short for each in way)))
-
-
-def lacking(seen: Evidence, need: Thresholds) -> dict[str, tuple[Condition, ...]]:
-    """What each member that may get the weight still lacks, in the order of the members."""
-    return {member: lacks(member, seen, need) for member in ASKED if member in need.members}

@@ -14,7 +14,7 @@ from adaselection import checks, kinds
 from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.condition import Condition
-from adaselection.conditions import lacking, on_end
+from adaselection.conditions import on_end
 from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
@@ -24,41 +24,32 @@ from adaselection.step import Reduce
 from adaselection.targets import ByTarget
 from adaselection.thresholds import Evidence, Thresholds
 from adaselection.types import Signals
-from adaselection.verdicts import RARE, ruling
+from adaselection.verdicts import RARE, lacking, lacks, ruling
 from adaselection.worth import Worth, how_often, stood_for
 
 _UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
-_TENSORS = ("sums", "progress", "found", "seen")
+_TENSORS = ("sums", "progress", "found", "seen", "ended")
 _TINY = sys.float_info.min
 _TOLD = ("explained", "numbers", "common", "emptied")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
-_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "before", *_TOLD, "barred", "doubt", "idle")
+_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "before", *_TOLD, "barred", "doubt", "idle", "gave")
 
 
 class Earned(Gate):
     """Whole walks, until evidence speaks for leaving something out.
 
-    Members, of which one has all the weight; every window judges anew. ``uniform``: whole walks.
-    ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again.
-    Earned while these are wrong rather than hard: they fit worse than all did at the beginning and the others better,
-    the groups stand apart more than the halves of a uniform crowd would, the instances of the upper group are of it
-    again at later visits, they do not get better through training on others, and it is not a matter of their targets:
-    rare classes that are not learnt have such losses too. Nor may a class be emptied. Where targets are numbers, losses
-    are squares of errors: the groups may be those of the roots, and what is asked of them is another. Lost when those
-    that are looked at again are no longer of it.
-
-    ``hard``: half of the places drawn evenly, half in proportion to the loss. Earned while most of the loss is in a few
-    instances, and these are learnt: the losses are one crowd with a long tail, the instances of the upper group are
-    rarely of it again, training on others does not make them worse, and such a draw finds losses well above the mean.
-    Or, of classes, once the hard surely get better through others, until they get worse, stand apart or stay.
-
-    ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless.
-    Earned while many instances are in the upper group, stay there, are not learnt from others, and are worse than all
-    were at the beginning by nearly what the others are better; and the others are half known. Nor must it be a matter
-    of their targets. Lost to ``trusted``, or when they no longer stay. P is that of `_doubts`.
+    Members, of which one has all the weight; every window judges anew, by `conditions` and, who has it, by `keeping`.
+    ``uniform``: whole walks.
+    ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again;
+    where these are wrong rather than hard, and not a matter of their targets: rare classes that are not learnt have
+    such losses too. Where targets are numbers, losses are squares of errors: the groups may be those of the roots.
+    ``hard``: half of the places drawn evenly, half in proportion to the loss; where most of the loss is in a few
+    instances, and these are learnt, or, of classes, the hard surely get better through others.
+    ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless;
+    where many look wrong, but it is not clear yet which. P is that of `_doubts`.
 
     Args:
         rate: of the passes; turns passes into walks, and is the share that ``hard`` and ``uncertain`` draw.
@@ -71,7 +62,7 @@ class Earned(Gate):
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
-        self._seen = Evidence(*[math.nan] * len(Evidence._fields))  # of the last window
+        self._seen = self._ended = Evidence.none()  # of the last window, and of the one that ended a member's weight
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
         self._by_target, self._worth = ByTarget(), Worth()  # the targets of whole walks, since the last window
 
@@ -90,6 +81,12 @@ class Earned(Gate):
         """By member, what the last window lacked to open for it; nothing before the first, and while one is open."""
         shut = self._now["judged"] == 1 and self._now["open"] == _UNIFORM
         return lacking(self._seen, self._need) if shut else {}
+
+    @property
+    def given_up(self) -> dict[str, tuple[Condition, ...]]:
+        """The member that lost the weight last, and what it lacked to keep it: nothing where another took it over."""
+        member = MEMBERS[int(self._now["gave"])]
+        return {} if member == "uniform" else {member: lacks(member, self._ended, self._need, now=True)}
 
     @property
     def idle(self) -> bool:
@@ -140,6 +137,8 @@ class Earned(Gate):
             now["idle"] = now["idle"] + 1 if after >= before else 0.0
         word = ruling(self._seen, self._need, now=MEMBERS[int(was)])
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
+        if was not in (_UNIFORM, now["open"]):
+            self._ended, now["gave"] = self._seen, was
         now["before"] *= now["open"] in (was, _HARD)  # while ``hard`` has the weight they say on which way it came
         count = max(1.0, float(sums.visits))
         carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
@@ -210,13 +209,13 @@ class Earned(Gate):
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""
-        last = torch.tensor(self._seen, dtype=torch.float64)
         return {
             "members": list(self._need.members),
             "sums": self._sums.clone(),
             "progress": self._progress.clone(),
             "found": self._found.clone(),
-            "seen": torch.stack((last.nan_to_num(), last.isnan())),  # equal states compare as equal
+            "seen": self._seen.packed(),
+            "ended": self._ended.packed(),
             "now": dict(self._now),
             "targets": self._by_target.state_dict(),
             "worth": self._worth.state_dict(),
@@ -243,8 +242,8 @@ class Earned(Gate):
             StateError: the state is of another version, or of other members.
         """
         self.check(state)
-        self._sums, self._progress, self._found, (seen, unknown) = (state[name].clone() for name in _TENSORS)
-        self._seen = Evidence(*seen.masked_fill(unknown.bool(), math.nan).tolist())
+        self._sums, self._progress, self._found, seen, ended = (state[name].clone() for name in _TENSORS)
+        self._seen, self._ended = Evidence.unpacked(seen), Evidence.unpacked(ended)
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
         self._by_target.load_state_dict(state["targets"])
         self._worth.load_state_dict(state["worth"])

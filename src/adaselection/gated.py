@@ -24,6 +24,11 @@ class Gate:
         return {}
 
     @property
+    def given_up(self) -> dict[str, tuple[Condition, ...]]:
+        """Nothing, as it never shuts."""
+        return {}
+
+    @property
     def idle(self) -> bool:
         """Never."""
         return False
@@ -106,6 +111,14 @@ class Gated:
         Empty while it is open, before the first window is judged, and where no evidence is judged.
         """
         return self._gate.lacking
+
+    @property
+    def given_up(self) -> dict[str, tuple[Condition, ...]]:
+        """The member of the earned mixture that lost the weight last, and the conditions to keep it that it lacked.
+
+        No condition where another member took it over. Empty while none has lost it, and where no evidence is judged.
+        """
+        return self._gate.given_up
 
     @property
     def idle(self) -> bool:

@@ -12,7 +12,7 @@ MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 
 
 def check_now(now: Mapping[str, float], allowed: Sequence[str]) -> None:
-    """Refuse a place of `MEMBERS`, as a state has it, that is none of those allowed, and counts that are none.
+    """Refuse places of `MEMBERS`, as a state has them, that are none of those allowed, and counts that are none.
 
     Raises:
         StateError: it is none.
@@ -20,9 +20,9 @@ def check_now(now: Mapping[str, float], allowed: Sequence[str]) -> None:
     for name in ("before", "idle"):
         if now[name] < 0 or now[name] % 1:
             raise kinds.damaged("evidence", name, now[name])
-    place = now["open"]
-    if not any(number == place and name in allowed for number, name in enumerate(MEMBERS)):
-        raise StateError(f"the state dict is damaged: the weight is on member {place!r}. Take an undamaged checkpoint.")
+    for what, place in (("the weight is on", now["open"]), ("it was taken from", now["gave"])):
+        if not any(number == place and name in allowed for number, name in enumerate(MEMBERS)):
+            raise StateError(f"the state dict is damaged: {what} member {place!r}. Take an undamaged checkpoint.")
 
 
 def members_of(given: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from adaselection.base import Policy
 from adaselection.chooser import Tally
 from adaselection.condition import Condition
 from adaselection.meter import PHASES, STEP_UNITS, Meter
-from adaselection.verdicts import RARE
+from adaselection.verdicts import RARE, shortness
 
 _SHUT = ("uniform", RARE)
 _DID = {
@@ -46,6 +47,8 @@ class RecordedReport:
             while that is not known.
         lacking: while the gate is shut, by member of the default's mixture the conditions that the last window did not
             meet: name, value, sign and bound of each.
+        given_up: the member that lost the weight last, and the conditions to keep it that it lacked then; none of these
+            where another took it over. Empty while none has lost it.
     """
 
     trained: int
@@ -69,6 +72,7 @@ class RecordedReport:
     targets_found: bool | None = None
     targets_numeric: bool | None = None
     lacking: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
+    given_up: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -100,6 +104,7 @@ class RecordedReport:
             targets_found=policy.targets_found,
             targets_numeric=policy.targets_numeric,
             lacking=policy.lacking,
+            given_up=policy.given_up,
         )
 
     @property
@@ -175,10 +180,8 @@ class RecordedReport:
         if (self.predicted_gain, self.realised_gain) != (None, None):
             gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
             rows.insert(4, ("gain an instance", gain))
-        if told := self._targets():
-            rows.insert(4, ("targets", told))
-        if self.lacking and not self.fixed_order:
-            rows.insert(4, ("nearest", self._nearest()))
+        told = {"given up": self._given_up(), "nearest": self._nearest(), "targets": self._targets()}
+        rows[4:4] = [(name, text) for name, text in told.items() if text]
         if self.fixed_order and self.selected:
             rows.append(("order", "never changes, so little tells what is learnt from others; use shuffle=True"))
         if rare := self.verdicts.get(RARE, 0):
@@ -198,10 +201,16 @@ class RecordedReport:
         lost = self.steps_per_pass < 0.9 * asked
         return f"rate {self.rate:g}" + (f" would be {asked:.1f}" if lost else "")
 
-    def _nearest(self) -> str:
+    def _nearest(self) -> str | None:
         """The member whose conditions the last window was nearest to meeting, and those that it did not meet."""
-        member, lacks = min(self.lacking.items(), key=lambda item: sum(each.short for each in item[1]))
-        return f"{member}, but for {'; '.join(map(str, lacks))}"
+        if self.fixed_order or not self.lacking:
+            return None
+        member, lacked = min(self.lacking.items(), key=lambda item: shortness(item[1]))
+        return f"{member}, but for {_listed(lacked)}"
+
+    def _given_up(self) -> str | None:
+        """The member that lost the weight last, and why."""
+        return next((f"{name}, for {_listed(why) or 'another member'}" for name, why in self.given_up.items()), None)
 
     def _targets(self) -> str | None:
         """Whether the batches said what each row is, and what that was taken for; None while nobody looked."""
@@ -226,6 +235,10 @@ class RecordedReport:
         opened = {name: count for name, count in self.verdicts.items() if name not in _SHUT}
         by = ", ".join(f"{name} {count} ({_DID[name]})" for name, count in opened.items())
         return f"open in {self.selected} of {self.windows} windows: {by}"
+
+
+def _listed(conditions: Sequence[Condition]) -> str:
+    return "; ".join(map(str, conditions))
 
 
 def _percent(value: float) -> str:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
 from adaselection import functional as F  # noqa: N812
+from adaselection._shapes import Float
+from adaselection.condition import Condition
 from adaselection.crowd import Crowd
 from adaselection.functional.evidence import Movement
 from adaselection.members import MEMBERS
@@ -121,6 +127,22 @@ class Evidence(NamedTuple):
     before: float
 
     @classmethod
+    def none(cls) -> Evidence:
+        """Nothing known."""
+        return cls(*[math.nan] * len(cls._fields))
+
+    @classmethod
+    def unpacked(cls, packed: Tensor) -> Evidence:
+        """Evidence from what `packed` made of it."""
+        numbers, unknown = packed
+        return cls(*numbers.masked_fill(unknown.bool(), math.nan).tolist())
+
+    def packed(self) -> Float[Tensor, "2 n"]:
+        """Its numbers, and which of them are not known, so that equal states compare as equal."""
+        numbers = torch.tensor(self, dtype=torch.float64)
+        return torch.stack((numbers.nan_to_num(), numbers.isnan()))
+
+    @classmethod
     def of(
         cls,
         seen: Crowd,
@@ -154,3 +176,7 @@ class Evidence(NamedTuple):
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
         window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
         return cls(*window, *moved, seen.negative, explained, emptied, numbers, seen.roots, before)
+
+
+Way = Callable[[Evidence, Thresholds], tuple[Condition, ...]]
+"""What a member is asked: where every condition is met, it is there."""

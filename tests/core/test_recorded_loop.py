@@ -376,6 +376,15 @@ def test_the_report_names_the_member_that_is_nearest() -> None:
     assert "\nnearest          trusted, but for tau 1 (asks > 3)\n" in said  # the first of equals
 
 
+def test_the_report_names_the_member_that_was_given_up_and_why() -> None:
+    mixed = recorded(40, 4, AdaSelection(rate=0.5), shuffle=True)
+    passes(mixed, 6, lambda number, step: 1.0 + number % 7)
+    assert "given up" not in str(mixed.report())
+    for lacked, why in (((Condition("staying", 0.8, "<", 0.75),), "staying 0.8 (asks < 0.75)"), ((), "another member")):
+        said = str(replace(mixed.report(), given_up={"hard": lacked}))
+        assert re.search(rf"\ngiven up         hard, for {re.escape(why)}\nnearest ", said)
+
+
 def test_the_report_says_what_targets_were_taken_for() -> None:
     numbers = torch.arange(200)
     for said, word, numeric in (

@@ -67,6 +67,17 @@ def test_a_stop_is_said():
     assert gate_lines(study(records))[0].detail == "said stop in 1 of 2 runs"
 
 
+def test_the_members_that_windows_got_are_named_the_most_frequent_first():
+    got = ({"uniform": 10, "hard": 5, "trusted": 35}, {"uniform": 45, "rare targets": 4, "hard": 1})
+    records = [make(arm="recorded", seed=s, policy_trace=trace(s, verdicts=got[s])) for s in range(2)]
+    lines = gate_lines(study(records))
+    assert lines[0].detail == "trusted 35 %, hard 6 %"  # 70 and 0 %; 10 and 2 %
+    assert "In brackets: the share" in gate_caption(lines)
+    shut = gate_lines(study([make(arm="recorded", policy_trace=trace(verdicts={"uniform": 50}))]))
+    assert shut[0].detail == ""
+    assert "In brackets" not in gate_caption(shut)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("wrong", [None, 7.25])
 def test_the_table_fits_and_has_visits_where_they_are_known(width, wrong):

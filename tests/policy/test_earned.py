@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned, targets, verdicts
+from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned, keeping, targets
 from adaselection import functional as F  # noqa: N812
 from adaselection.errors import StateError
 from adaselection.functional.evidence import _ERRORS, two_groups
@@ -250,10 +250,14 @@ def test_hard_classes_are_let_go_once_labels_become_wrong() -> None:
         before = moving(time, ids, visits)
         return before if time < 5 else np.where(first(0.3, ids), 3 * jitter(time, ids), before)
 
-    members = Stream(losses, targets=CLASSES, members=("hard",)).run(24).members
+    stream = Stream(losses, targets=CLASSES, members=("hard",)).run(24)
+    members = stream.members
     opened, long = members.index("hard"), members.count("hard")
     assert members == ["uniform"] * opened + ["hard"] * long + ["uniform"] * (23 - opened - long)
     assert long <= 4
+    (lacked,) = stream.policy.given_up["hard"]
+    assert lacked.name == "separation"
+    assert lacked.value >= lacked.bound == F.UNIMODAL
 
 
 def test_the_hard_are_let_go_once_they_stay() -> None:
@@ -647,6 +651,43 @@ def test_a_state_is_a_copy_and_another_one_is_refused() -> None:
         stream.policy.load_state_dict({**state, "earned": {"members": state["earned"]["members"], "now": 0}})
 
 
+def test_it_says_why_a_member_lost_the_weight_and_a_saved_one_too() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return (wrong(0.3) if time < 6 else clean)(time, ids, visits)
+
+    stream = Stream(losses)
+    while "trusted" not in stream.members:
+        assert stream.policy.given_up == {}
+        stream.walk()
+    while stream.members[-1] == "trusted":
+        assert stream.policy.given_up == {}
+        stream.walk()
+    said = stream.policy.given_up
+    (lacked,) = said["trusted"]
+    assert (lacked.name, lacked.sign, lacked.bound) == ("staying", ">", 0.35)
+    assert lacked.value <= 0.35
+    again = on_records()
+    again.load_state_dict(stream.policy.state_dict())
+    assert again.given_up == said
+    stream.run(2)
+    assert stream.policy.given_up == said  # until another one is given up
+
+
+def test_a_member_that_another_takes_over_from_lacked_nothing() -> None:
+    stream = Stream(contradicted(0.4))
+    while stream.members[-2:] != ["uncertain", "trusted"]:
+        stream.walk()
+    assert stream.policy.given_up == {"uncertain": ()}
+
+
+@pytest.mark.parametrize("place", [1.5, 4.0, -1.0, math.nan])
+def test_a_member_that_cannot_have_been_given_up_is_refused(place: float) -> None:
+    state = on_records().state_dict()
+    state["earned"]["now"]["gave"] = place
+    with pytest.raises(StateError, match=r"taken from member|gave"):
+        on_records().load_state_dict(state)
+
+
 @pytest.mark.parametrize("name", ["before", "idle"])
 @pytest.mark.parametrize("count", [-1.0, 0.5])
 def test_counts_that_cannot_be_are_refused(name: str, count: float) -> None:
@@ -778,9 +819,9 @@ def test_the_guide_names_the_defaults() -> None:
     assert f"separation is below {conditions._EVEN:g}, and the upper group stays at fewer than" in page
     assert f"stays at fewer than {100 * conditions._STAYS:g} % of the visits" in page
     assert f"such a draw finds losses above {conditions._TELLS:g} times the mean" in page
-    kept = f"a separation of {default['apart']:g}, a loss of the upper group of {verdicts._GROWN:g} times that mean, a"
-    assert f"{kept} share of {100 * verdicts._STAYED:g} % of the visits" in page
-    assert f"or a mean loss below {100 * verdicts._LITTLE:g} % of it" in page
+    kept = f"a separation of {default['apart']:g}, a loss of the upper group of {keeping._GROWN:g} times that mean, a"
+    assert f"{kept} share of {100 * keeping._STAYED:g} % of the visits" in page
+    assert f"or a mean loss below {100 * keeping._LITTLE:g} % of it" in page
     assert f"its loss is above the threshold again at more than {100 * default['doubtful']:g} % of the visits" in page
     assert f"above {conditions.WRONG:g} times the mean that the first walk saw" in page
     assert conditions._OPPOSITE == 3 / 4

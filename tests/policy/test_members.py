@@ -9,11 +9,10 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from adaselection import AdaSelection, RecordedLoader, SelectiveLoader
-from adaselection.conditions import lacking
 from adaselection.errors import ArgumentError, StateError
 from adaselection.members import MEMBERS, members_of
 from adaselection.thresholds import Evidence, Thresholds
-from adaselection.verdicts import RARE, ruling
+from adaselection.verdicts import RARE, lacking, ruling
 
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from scipy import stats
 
 from adaselection import functional as F  # noqa: N812
 from adaselection.condition import Condition
-from adaselection.conditions import ASKED, lacking
+from adaselection.conditions import ASKED
 from adaselection.thresholds import Evidence, Thresholds
-from adaselection.verdicts import RULES, doubtful, learnable, ruling, wrong
+from adaselection.verdicts import lacking, lacks, ruling, stands
 
 NEED = Thresholds()
+wrong, doubtful, learnable = (partial(stands, member) for member in ("trusted", "uncertain", "hard"))
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
     visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
@@ -258,9 +260,10 @@ def test_how_far_a_number_is_from_what_is_asked(value: float, sign: str, bound: 
 @given(seen=st.tuples(*[st.one_of(st.just(math.nan), st.floats(-1, 2), st.floats(0, 200))] * len(Evidence._fields)))
 def test_a_member_opens_where_it_lacks_nothing(seen: tuple[float, ...]) -> None:
     told = Evidence(*seen)
-    lacks = lacking(told, NEED)
-    assert set(lacks) == set(ASKED) == set(RULES)
-    assert all(rule(told, NEED, now=False) == (not lacks[member]) for member, rule in RULES.items())
+    found = lacking(told, NEED)
+    assert set(found) == set(ASKED)
+    assert all(stands(member, told, NEED, now=False) == (not found[member]) for member in ASKED)
+    assert all(stands(member, told, NEED, now=True) == (not lacks(member, told, NEED, now=True)) for member in ASKED)
 
 
 @given(data=st.data())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adaselection.lab import wording
 from adaselection.lab.stats import mean
 from adaselection.lab.summary import Row, Study
+from adaselection.members import MEMBERS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +22,7 @@ _CAPTION = (
     "worth of an instance that was kept over one at random, as the gate expected it and as the losses then showed; "
     "\u00d71 is none."
 )
+_MEMBERS = " In brackets: the share of the windows that each member got."
 _OVERHEAD = " Overhead: seconds of selection over those of loading and training."
 _FIRST = " A dash for open: the runs end in their first walk."
 _VISITS = " Visits: how often a row with a wrong and one with a right target was trained on; no arm knows which it is."
@@ -33,7 +35,8 @@ class GateLine:
     Attributes:
         budget: Share of the full run's work.
         arm: Its name.
-        detail: What tells it from others of its arm, and whether it said that nothing more is learnt.
+        detail: What tells it from others of its arm, the members that its windows got, and whether it said that nothing
+            more is learnt.
         rate: Sampling rate.
         open: Share of windows that were chosen from.
         left_out: Share of the instances that were not loaded.
@@ -67,6 +70,7 @@ def gate_caption(lines: Sequence[GateLine]) -> str:
     """Return what the columns mean."""
     parts = (
         (_CAPTION, True),
+        (_MEMBERS, any(name in line.detail for line in lines for name in MEMBERS[1:])),
         (_FIRST, any(line.open == wording.DASH for line in lines)),
         (_OVERHEAD, any(line.overhead != wording.DASH for line in lines)),
         (" Other dashes: not known.", any(wording.DASH in (line.expected, line.seen) for line in lines)),
@@ -120,7 +124,7 @@ def _line(row: Row, traces: Sequence[Mapping[str, Any]]) -> GateLine:
     return GateLine(
         budget=f"budget {wording.share(row.budget)}",
         arm=row.arm,
-        detail="; ".join(part for part in (row.detail, _stop(traces)) if part),
+        detail="; ".join(part for part in (row.detail, _members(traces), _stop(traces)) if part),
         rate=wording.rate(row.rate),
         open=wording.share(mean(shares)),
         left_out=wording.share(_mean(traces, "left_out")),
@@ -142,6 +146,16 @@ def _mean(traces: Sequence[Mapping[str, Any]], *keys: str) -> float | None:
         if isinstance(value, int | float):
             values.append(float(value))
     return mean(values)
+
+
+def _members(traces: Sequence[Mapping[str, Any]]) -> str:
+    """Share of the windows that each member got with which anything can be left out, the largest first."""
+    shares: dict[str, float] = {}
+    for trace in traces:
+        for member in set(trace.get("verdicts") or ()) & set(MEMBERS[1:]):
+            shares[member] = shares.get(member, 0.0) + trace["verdicts"][member] / trace["windows"] / len(traces)
+    by_share = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{member} {wording.share(share)}" for member, share in by_share)
 
 
 def _stop(traces: Sequence[Mapping[str, Any]]) -> str:
