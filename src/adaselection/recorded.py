@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
+from torch.utils.data import DataLoader
 
 from adaselection import checks, distributed
 from adaselection.base import Policy
@@ -207,13 +207,10 @@ class RecordedLoader:
 
     def report(self) -> RecordedReport:
         """What the loader did so far, what it cost, and what its gate expected and got."""
-        passes = self._passes
-        batches = self.plain.batch_sampler
-        fixed = type(batches) is BatchSampler and isinstance(
-            batches.sampler, SequentialSampler
-        )  # none of the user's own
-        walk = len(passes.walks)
-        return RecordedReport.of(self.meter, self.policy, passes.chooser.tally, passes.planned, walk, fixed)
+        passes, walks = self._passes, self._passes.walks
+        return RecordedReport.of(
+            self.meter, self.policy, passes.chooser.tally, passes.planned, len(walks), walks.fixed_order
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader is, after the batch that was recorded last: resume gives the same batches and weights.

@@ -189,6 +189,7 @@ class RecordedPasses:
             "rate": self.policy.rate,
             "rows": rows,
             "batch_size": size,
+            "fixed_order": self.walks.fixed_order,
             "window": self.walks.window,
             "longest_unseen": limits.longest_unseen,
             "anneal": limits.anneal,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from adaselection import checks, kinds, replay
 from adaselection.drawn import Drawn, Lent, as_they_are, numbered, packed, unpacked
@@ -98,6 +98,12 @@ class Walks:
     def __len__(self) -> int:
         """Batches of a walk that loads everything."""
         return len(self.loader.batch_sampler)  # type: ignore[arg-type]  # checked to be there
+
+    @property
+    def fixed_order(self) -> bool:
+        """Whether every walk is known to have the order of the data set: not with a batch sampler of the user's own."""
+        batches = self.loader.batch_sampler
+        return type(batches) is BatchSampler and isinstance(batches.sampler, SequentialSampler)
 
     def sizes(self) -> tuple[int, int]:
         """Instances of a walk, and rows of a full batch.

@@ -286,6 +286,14 @@ def test_a_state_of_another_set_up_is_refused() -> None:
             other.load_state_dict(state)
 
 
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_state_of_a_shuffled_run_does_not_fit_one_in_order(shuffled: bool) -> None:
+    state = recorded(40, 4, shuffle=shuffled).state_dict()
+    recorded(40, 4, shuffle=shuffled).load_state_dict(state)
+    with pytest.raises(StateError, match=rf"'fixed_order': {not shuffled}.*'fixed_order': {shuffled}"):
+        recorded(40, 4, shuffle=not shuffled).load_state_dict(state)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_what_is_no_state_is_refused() -> None:
     with pytest.raises(StateError, match="must be a dict"):
