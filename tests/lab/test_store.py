@@ -125,6 +125,12 @@ def test_values_that_are_not_finite_are_kept_as_null():
         (plain(units={**plain()["units"], "used": "many"}), "units.used must be a finite number, not 'many'"),
         (plain(seconds={**plain()["seconds"], "total": float("inf")}), "seconds.total must be a finite number"),
         (plain(config={**plain()["config"], "split": "train"}), "config.split must be one of test, validation"),
+        (plain(command={"a": {}}), r"command must be text, not {'a': {}}"),
+        (plain(**{"{where}": 1}), "unknown key {where}"),
+        (
+            plain(curve=[{"step": 1, "units": 1.0, "train_loss": 0.5}, {"step": 2, "units": "x", "train_loss": 0.5}]),
+            r"curve\[1\].units must be a finite number, not 'x'",
+        ),
         (plain(curve=[{"step": 1, "units": 1.0}]), r"missing key curve\[0\].train_loss"),
         (plain(weights={"methods": ["a"], "steps": [1], "values": [[0.5, 0.5]]}), "weights.values must have"),
         (plain(config={**plain()["config"], "regime": None}), "config.regime must be text"),

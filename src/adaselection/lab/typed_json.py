@@ -8,7 +8,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 
@@ -48,37 +48,94 @@ def parse(hint: Any, value: Any, where: str) -> Any:
     Raises:
         ValueError: Naming the place, what was wanted and what was there.
     """
-    if hint is float:  # first, as most of a record is numbers
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return float(_require(number, value, where, "a finite number"))
-    if dataclasses.is_dataclass(hint):
-        return _parse_fields(hint, value, where)
+    try:
+        return _parser(hint)(value)
+    except _FaultError as fault:
+        raise ValueError(fault.say(where)) from None
+
+
+class _FaultError(Exception):
+    """What is wrong with a value; the steps to it, the last one first, are gathered on the way up."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+        self.steps: list[str] = []
+
+    def say(self, where: str) -> str:
+        path = (where + "".join(reversed(self.steps))).removeprefix(".")
+        return self.words.format(where=path or "the top level", dot=f"{path}." if path else "")
+
+
+@functools.cache
+def _parser(hint: Any) -> Callable[[Any], Any]:
+    """What checks values against a type hint; made once for each hint, as records are many."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return functools.partial(_fields, hint, *_fields_of(hint))
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            return None
-        return parse(args[0], value, where)
+        return functools.partial(_optional, _parser(args[0]))
     if origin is Literal:
-        return _require(value in args, value, where, f"one of {', '.join(args)}")
+        return functools.partial(_wanted, lambda value: value in args, f"one of {', '.join(args)}")
     if origin is tuple:
-        _require(isinstance(value, list | tuple), value, where, "a list")
-        return tuple(parse(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if hint is int:
-        return _require(isinstance(value, int) and not isinstance(value, bool), value, where, "an integer")
-    if hint is str or hint is bool:
-        return _require(isinstance(value, hint), value, where, "text" if hint is str else "true or false")
-    return _require(isinstance(value, Mapping), value, where, "a mapping")
+        return functools.partial(_list, _parser(args[0]))
+    return _PLAIN.get(hint) or functools.partial(_wanted, lambda value: isinstance(value, Mapping), "a mapping")
 
 
-def _parse_fields(cls: Any, value: Any, where: str) -> Any:
-    _require(isinstance(value, Mapping), value, where or "the top level", "a mapping")
-    (hints, needed), dot = _fields_of(cls), f"{where}." if where else ""
-    if unknown := sorted(map(str, value.keys() - hints.keys())):
-        raise ValueError(f"unknown key {dot}{unknown[0]} (was it written by a newer version?)")
+def _wanted(good: Callable[[Any], bool], wanted: str, value: Any) -> Any:
+    if not good(value):
+        raise _FaultError(_must(value, wanted))
+    return value
+
+
+def _float(value: Any) -> float:
+    if type(value) is float and math.isfinite(value):  # as most of a record is
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise _FaultError(_must(value, "a finite number"))
+
+
+_PLAIN: dict[Any, Callable[[Any], Any]] = {
+    float: _float,
+    int: functools.partial(_wanted, lambda value: isinstance(value, int) and not isinstance(value, bool), "an integer"),
+    str: functools.partial(_wanted, lambda value: isinstance(value, str), "text"),
+    bool: functools.partial(_wanted, lambda value: isinstance(value, bool), "true or false"),
+}
+
+
+def _optional(inner: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None or (isinstance(value, float) and not math.isfinite(value)) else inner(value)
+
+
+def _list(inner: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _FaultError(_must(value, "a list"))
+    found = []
+    try:
+        for item in value:
+            found.append(inner(item))  # how many there are says which one is wrong
+    except _FaultError as fault:
+        fault.steps.append(f"[{len(found)}]")
+        raise
+    return tuple(found)
+
+
+def _fields(cls: Any, hints: dict[str, Any], needed: tuple[str, ...], value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise _FaultError(_must(value, "a mapping"))
+    if not value.keys() <= hints.keys():
+        unknown = min(map(str, value.keys() - hints.keys()))
+        raise _FaultError(f"unknown key {{dot}}{_literal(unknown)} (was it written by a newer version?)")
     if missing := [name for name in needed if name not in value]:
-        raise ValueError(f"missing key {dot}{missing[0]}")
-    given = {name: hint for name, hint in hints.items() if name in value}
-    return cls(**{name: parse(hint, value[name], f"{dot}{name}") for name, hint in given.items()})
+        raise _FaultError(f"missing key {{dot}}{missing[0]}")
+    found, name = {}, ""
+    try:
+        for name, item in value.items():
+            found[name] = _parser(hints[name])(item)
+    except _FaultError as fault:
+        fault.steps.append(f".{name}")
+        raise
+    return cls(**found)
 
 
 @functools.cache
@@ -110,8 +167,17 @@ def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
     return field.default is not dataclasses.MISSING and value == field.default
 
 
-def _require(good: bool, value: Any, where: str, wanted: str) -> Any:
+def _require(good: bool, value: Any, where: str, wanted: str) -> None:
     if not good:
-        shown = repr(value)
-        raise ValueError(f"{where} must be {wanted}, not {shown if len(shown) < 60 else shown[:57] + '...'}")
-    return value
+        raise ValueError(_FaultError(_must(value, wanted)).say(where))
+
+
+def _must(value: Any, wanted: str) -> str:
+    """What is wrong with a value, with a gap for its place."""
+    shown = repr(value)
+    return f"{{where}} must be {wanted}, not {_literal(shown if len(shown) < 60 else shown[:57] + '...')}"
+
+
+def _literal(text: str) -> str:
+    """A text that `str.format` leaves as it is."""
+    return text.replace("{", "{{").replace("}", "}}")
