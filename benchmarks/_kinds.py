@@ -31,6 +31,7 @@ class Kind:
         rates: learning rates to try.
         classes: how many, where a share of the labels can be made wrong.
         epochs: of the full run.
+        optimizer: of the parameters and a learning rate.
     """
 
     inputs: Tensor
@@ -41,6 +42,7 @@ class Kind:
     rates: tuple[float, ...] = (0.001, 0.003, 0.01)
     classes: int = 0
     epochs: int = 30
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW
 
 
 class Recurrent(nn.Module):
@@ -93,12 +95,14 @@ def _classifier(loss: Loss, build: Callable[[], nn.Module] | None = None) -> Kin
     return Kind(pictures, labels, build, loss, accuracy, classes=10)
 
 
-def _focal(outputs: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+def focal(outputs: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+    """One for each row; what is known counts little."""
     plain = cross_entropy(outputs, inputs, targets)
     return plain * (1 - torch.exp(-plain)).square()
 
 
-def _smooth(outputs: Tensor, _: Tensor, targets: Tensor) -> Tensor:
+def smooth(outputs: Tensor, _: Tensor, targets: Tensor) -> Tensor:
+    """One for each row, of labels that share a tenth with the other classes."""
     return functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=0.1)
 
 
@@ -208,8 +212,8 @@ def _rare_event() -> Kind:
 
 KINDS: dict[str, tuple[str, str, Callable[[], Kind]]] = {
     "convolutions": ("digits, batch normalisation", "points", lambda: _classifier(cross_entropy, convolutional)),
-    "focal loss": ("digits, the same network", "points", lambda: _classifier(_focal, convolutional)),
-    "smoothed labels": ("digits, label smoothing of 0.1", "points", lambda: _classifier(_smooth)),
+    "focal loss": ("digits, the same network", "points", lambda: _classifier(focal, convolutional)),
+    "smoothed labels": ("digits, label smoothing of 0.1", "points", lambda: _classifier(smooth)),
     "margin loss": ("digits, multi-class hinge", "points", lambda: _classifier(_margin)),
     "recurrent": ("a GRU compares how often two symbols came", "points", _counting),
     "several labels": ("12 labels a row, average precision", "points", _several_labels),

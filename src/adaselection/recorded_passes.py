@@ -189,7 +189,7 @@ class RecordedPasses:
             "rate": self.policy.rate,
             "rows": rows,
             "batch_size": size,
-            "fixed_order": self.walks.fixed_order,
+            "order": "of the data set" if self.walks.fixed_order else "shuffled, or of a sampler",
             "window": self.walks.window,
             "longest_unseen": limits.longest_unseen,
             "anneal": limits.anneal,

@@ -220,12 +220,12 @@ class RecordedReport:
         found = "found in the batches, taken for"
         if not self.targets_numeric:
             return f"{found} classes"
-        scale = "" if self.selected else "; the gate needs them scaled to mean 0 and spread 1"
+        scale = "" if self.selected else "; the gate can judge them if they are scaled to mean 0 and spread 1"
         return f"{found} numbers{scale}"
 
     def _gate(self) -> str:
         if not self.windows:
-            every = "rate 1" if self.rate == 1 else "nothing recorded yet: the first walk"
+            every = "rate 1" if self.rate == 1 else "nothing to judge yet: the first walk"
             return f"{every} takes every instance"
         if not self.selected:
             why = ": the order never changes, so it cannot judge; use shuffle=True" if self.fixed_order else ""

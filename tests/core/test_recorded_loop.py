@@ -338,7 +338,7 @@ def test_the_report_says_how_much_was_done_and_why_a_fixed_order_shuts_the_gate(
 
 
 def test_the_report_says_that_nothing_is_chosen_at_rate_1() -> None:
-    for rate, said in ((1.0, "rate 1 takes every instance"), (0.5, "nothing recorded yet: the first walk takes every")):
+    for rate, said in ((1.0, "rate 1 takes every instance"), (0.5, "nothing to judge yet: the first walk takes every")):
         loader = recorded(40, 4, AdaSelection(rate=rate), shuffle=True)
         passes(loader, 1)
         assert f"\ngate             {said}" in str(loader.report())
@@ -399,7 +399,7 @@ def test_the_report_says_what_targets_were_taken_for() -> None:
             for x, *_ in loader:
                 loader.record(x.squeeze(1) + 1)
         assert loader.report().targets_numeric is numeric
-        scale = "; the gate needs them scaled to mean 0 and spread 1" if numeric else ""
+        scale = "; the gate can judge them if they are scaled to mean 0 and spread 1" if numeric else ""
         told = f"found in the batches, taken for {word}{scale}\n" if word else "none found: rare classes may look wrong"
         assert f"\ntargets          {told}" in str(loader.report())
         opened = str(replace(loader.report(), selected=1, verdicts={"trusted": 1}))

@@ -22,12 +22,17 @@ TINY = {
     "device_cost": ["--rows", "60", "--batch-size", "10", "--model", "resnet8"],
     "other_data": ["--rows", "60", "--settings", "1"],
     "other_models": ["--epochs", "1", "--settings", "1"],
+    "long_noise": ["--epochs", "1", "--settings", "1"],
     "tensor_dataset": ["--passes", "2", "--pictures", "768"],
     "real_numbers": ["--rows", "160", "--settings", "2"],
     "real_classes": ["--rows", "160", "--settings", "2"],
     "records": ["--sizes", "1000", "2000", "--windows", "10", "100"],
 }
-ON_REAL_DATA = {"cheap_scores": ["--windows", "4", "--steps", "12"]}
+ON_REAL_DATA = {
+    "cheap_scores": ["--windows", "4", "--steps", "12"],
+    "other_pictures": ["--epochs", "1", "--settings", "1", "--kinds", "numerals"],
+}
+NEEDS = {"cheap_scores": "cifar10.npz", "other_pictures": "mnist.npz"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +54,7 @@ def test_every_script_is_known_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*TINY, *(pytest.param(name, marks=pytest.mark.needs_data("cifar10.npz")) for name in ON_REAL_DATA)]
+    "name", [*TINY, *(pytest.param(name, marks=pytest.mark.needs_data(NEEDS[name])) for name in ON_REAL_DATA)]
 )
 def test_a_record_says_what_was_measured_and_where(name: str, tmp_path: Path) -> None:
     record = tiny_run(name, tmp_path)
@@ -221,6 +226,43 @@ def test_other_models_are_run_again_at_their_own_learning_rates(tmp_path: Path) 
         assert (again == kept) == (rate == kept["learning_rate"])
 
 
+@pytest.mark.needs_data("mnist.npz")
+def test_kinds_of_pictures_that_are_not_asked_for_keep_their_cells(tmp_path: Path) -> None:
+    first = tiny_run("other_pictures", tmp_path)
+    (cell,) = first["results"]["cells"]
+    assert (cell["kind"], cell["wrong"], cell["budget"], cell["seeds"]) == ("numerals", 0.0, 0.5, 1)
+    others = [cell | {"kind": "momentum", "budget": 1.0}, cell | {"plain": 1.0}]
+    changed = first | {"results": first["results"] | {"cells": others}}
+    (tmp_path / "other_pictures.json").write_text(json.dumps(changed), encoding="utf-8")
+    assert tiny_run("other_pictures", tmp_path)["results"]["cells"] == [others[0], cell]  # in the order of the kinds
+
+
+@pytest.mark.needs_data("cifar10.npz")
+def test_every_network_for_pictures_has_a_loss_for_each_row() -> None:
+    kinds = runpy.run_path(str(BENCHMARKS / "_pictures.py"))["PICTURES"]
+    for name in set(kinds) - {"20 groups", "fine-tuned", "numerals"}:  # which need other data
+        kind = kinds[name][2]()
+        assert (len(kind.inputs), sorted(set(kind.targets.tolist()))) == (9000, list(range(10))), name
+        assert kind.inputs.mean().abs() < 0.1
+        model = kind.build().train()
+        losses = kind.loss(model(kind.inputs[:20]), kind.inputs[:20], kind.targets[:20])
+        assert losses.shape == (20,)
+        losses.mean().backward()
+        assert all(value.grad is not None and value.grad.isfinite().all() for value in model.parameters()), name
+        kind.optimizer(model.parameters(), 0.01).step()
+        assert 0 <= kind.score(model(kind.inputs[:20]), kind.inputs[:20], kind.targets[:20]) <= 100
+
+
+def test_pictures_are_flipped_and_shifted_while_the_model_trains() -> None:
+    moved = runpy.run_path(str(BENCHMARKS / "_pictures.py"))["Moved"]()
+    pictures = torch.arange(2 * 3 * 8 * 8.0).reshape(2, 3, 8, 8)
+    assert torch.equal(moved.eval()(pictures), pictures)
+    torch.manual_seed(3)
+    found = moved.train()(pictures)
+    assert not torch.equal(found, pictures)
+    assert torch.equal(found.flatten(2).sort().values, pictures.flatten(2).sort().values)  # each channel its own
+
+
 def test_every_other_model_has_a_loss_for_each_row_and_a_score() -> None:
     kinds = runpy.run_path(str(BENCHMARKS / "_kinds.py"))["KINDS"]
     for what, unit, make in kinds.values():
@@ -245,7 +287,7 @@ def test_the_page_about_other_data_says_what_its_records_say() -> None:
     root = BENCHMARKS.parent
     records = [
         json.loads((BENCHMARKS / "records" / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("other_data", "other_models", "real_numbers", "real_classes")
+        for name in ("other_data", "other_models", "other_pictures", "real_numbers", "real_classes")
     ]
     text = runpy.run_path(str(root / "tools" / "other_data.py"))["page"](*records)
     assert (root / "docs" / "results" / "other_data.md").read_text(encoding="utf-8") == text, "run tools/other_data.py"

@@ -303,7 +303,8 @@ def test_at_a_glance_a_cell_has_half_and_all_of_the_work_and_what_is_sure_stands
         ["40 % from halfway on", "", f"**\N{MINUS SIGN}1.00**{sep}{dash}"],
     ]
     assert "Not in the table, as every difference is 0: regression (outliers)." in text  # its plain data have some
-    assert text.endswith("Of all 4 cells at 10 to 50 % of the work: 2 equal, 1 won, 1 lost.")
+    told = "2 equal, 1 won, 1 lost (1 of those won after Holm's correction over the cells of a task)."
+    assert text.endswith(f"Of all 4 cells at 10 to 50 % of the work: {told}")
     assert glance.at_a_glance([make(arm="full")]) == "No runs yet."
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from adaselection.lab import wording
 from adaselection.lab.judging import markdown as md
-from adaselection.lab.judging.never_lose import cells
+from adaselection.lab.judging.never_lose import cells, pooled
 from adaselection.lab.judging.pairing import Compared
 from adaselection.lab.judging.settings import PRESET, kind, outliers_in_plain
 from adaselection.lab.record import Record
@@ -19,6 +19,7 @@ HALF, FULL = 0.5, 1.0
 _CLEAN, _OUTLIERS = "clean", "outliers"
 _FIRST = (_CLEAN, "20 % wrong labels", "40 % wrong labels", "40 % from halfway on", _OUTLIERS)
 """Rows in their order; others follow as they come."""
+_SURE = 0.05
 _BRIEF = {"label noise from": "from", "label noise": "wrong labels", "5x duplicated data": "5x duplicated"}
 
 
@@ -57,12 +58,13 @@ def _task(study: Study) -> str:
 def _data(study: Study) -> str:
     if kind(study) == "clean":
         return _CLEAN
-    if study.regime == "plain" and outliers_in_plain(study.task):
+    outliers = outliers_in_plain(study.task)
+    if study.regime == "plain" and outliers:
         return _OUTLIERS
     words = md.setting(study)
     for long, brief in _BRIEF.items():
         words = words.replace(long, brief)
-    return words
+    return f"{words}, {_OUTLIERS}" if outliers else words
 
 
 def _shown(by_budget: Mapping[float, Compared]) -> str:
@@ -84,11 +86,15 @@ def _difference(cell: Compared | None) -> str:
 def _caption(judged: Sequence[Compared], same: Sequence[str]) -> str:
     outcomes = Counter(cell.outcome for cell in judged)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    found = ((cell, p) for group in pooled(judged) for cell, p in zip(group.cells, group.adjusted, strict=True))
+    sure = sum(cell.outcome == "won" and p is not None and p < _SURE for cell, p in found)
+    corrected = f" ({sure} of those won after Holm's correction over the cells of a task)" if outcomes["won"] else ""
     lost = "" if "lost" in outcomes else ", and none lost"
     equal = f" Not in the table, as every difference is 0: {'; '.join(same)}." if same else ""
     return (
-        "Two numbers a cell: at half and at all of the full run's forward and backward work. Accuracy in points, for "
-        "bike and regression % of the squared error; positive is better, **bold** where the 95 % interval over the "
-        "paired seeds leaves out 0, and a plain 0 where nothing was left out or nothing came of it. At all of the work "
-        f"the opponent is full training.{equal} Of all {len(judged)} cells at 10 to 50 % of the work: {counts}{lost}."
+        "Two numbers a cell: at half and at all of the full run's forward and backward work; a dash where that did not "
+        "run, and nothing where there is no such data or none of it ran. Accuracy in points, for bike and regression % "
+        "of the squared error; positive is better, **bold** where the 95 % interval over the paired seeds leaves out "
+        "0, and a plain 0 where all runs are those of the plain loader or end alike. At all of the work the opponent "
+        f"is full training.{equal} Of all {len(judged)} cells at 10 to 50 % of the work: {counts}{lost}{corrected}."
     )
