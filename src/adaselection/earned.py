@@ -19,23 +19,23 @@ from adaselection.crowd import crowd
 from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
 from adaselection.members import MEMBERS, check_now
-from adaselection.roots import by_roots
+from adaselection.roots import by_roots, cut, late
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
 from adaselection.thresholds import Evidence, Thresholds
 from adaselection.types import Signals
 from adaselection.verdicts import RARE, lacking, lacks, ruling
-from adaselection.worth import Worth, how_often, stood_for
+from adaselection.worth import Worth, doubts, how_often, stood_for
 
 _UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
-_WRONG_IS = 3.0  # mean loss of the upper group in the unit of `_doubts`, where P is 5 %
 _TENSORS = ("sums", "progress", "found", "seen", "ended")
 _TINY = sys.float_info.min
 _TOLD = ("explained", "numbers", "common", "emptied")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
-_NUMBERS = (*_KEPT, "open", "judged", "level", "lowest", "upper", "before", *_TOLD, "barred", "doubt", "idle", "gave")
+_COUNTS = ("before", "idle", "gave", "long")
+_NUMBERS = (*_KEPT, *_TOLD, *_COUNTS, "open", "judged", "level", "lowest", "upper", "barred", "doubt")
 
 
 class Earned(Gate):
@@ -44,12 +44,11 @@ class Earned(Gate):
     Members, of which one has all the weight; every window judges anew, by `conditions` and, who has it, by `keeping`.
     ``uniform``: whole walks.
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again;
-    where these are wrong rather than hard, and not a matter of their targets: rare classes that are not learnt have
-    such losses too. Where targets are numbers, losses are squares of errors: the groups may be those of the roots.
-    ``hard``: half of the places drawn evenly, half in proportion to the loss; where most of the loss is in a few
-    instances, and these are learnt, or, of classes, the hard surely get better through others.
+    where these are wrong rather than hard, and not a matter of their targets. Of numbers the roots may tell the groups.
+    ``hard``: half of the places even, half in proportion to the loss; where a few have most of it, and are learnt, or,
+    of classes, the hard surely get better through others.
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless;
-    where many look wrong, but it is not clear yet which. P is that of `_doubts`.
+    where many look wrong, but it is not clear yet which. P is that of `doubts`.
 
     Args:
         rate: of the passes; turns passes into walks, and is the share that ``hard`` and ``uncertain`` draw.
@@ -58,6 +57,7 @@ class Earned(Gate):
 
     def __init__(self, rate: float, need: Thresholds | None = None) -> None:
         self._rate, self._need = rate, need or Thresholds()
+        self.waits = 30.0 if self._need.known else self.waits
         self.settings = asdict(self._need) | {"members": list(self._need.members)}
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
@@ -139,6 +139,9 @@ class Earned(Gate):
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
         if was not in (_UNIFORM, now["open"]):
             self._ended, now["gave"] = self._seen, was
+        now["long"] = now["long"] + 1 / self.windows if now["open"] == was == _TRUSTED else 0.0
+        if late(now, self._need):
+            now |= cut(signals, reduce)
         now["before"] *= now["open"] in (was, _HARD)  # while ``hard`` has the weight they say on which way it came
         count = max(1.0, float(sums.visits))
         carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
@@ -152,21 +155,18 @@ class Earned(Gate):
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
         if self._now["open"] == _TRUSTED:
-            threshold = self._now["threshold"] if self._seen.roots > self._need.rooted else None
+            own = self._seen.roots > self._need.rooted or late(self._now, self._need)
+            threshold = self._now["threshold"] if own else None
             chances = F.trusted(signals.smoothed, self._need.audit, threshold=threshold)
             worth = (chances == 1).double()
         elif self._now["open"] == _UNCERTAIN:
-            worth = self._doubts(losses)
+            worth = doubts(losses, self._now["upper"])
             self._now["doubt"] = float(worth.mean())
             chances = F.proportional(worth, k)
         else:
             chances, worth = F.with_floor(F.proportional(losses, k), 0.5, k), losses
         self._worth.expect(chances, worth)
         return chances
-
-    def _doubts(self, losses: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """P (1 - P) where the mean of ``-log P`` at visits of the upper group is 3, on any scale of losses."""
-        return F.uncertainty(losses * (_WRONG_IS / max(self._now["upper"], _TINY)))
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
         """Gather evidence from losses that training has just seen."""
@@ -196,8 +196,8 @@ class Earned(Gate):
     def _doubt(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
         """See what those that ``uncertain`` drew are worth; up to half of the places are filled by force."""
         if (anyone := self._now["doubt"]) > 0:  # else it has not drawn yet
-            often = self._doubts(old) / anyone * self._rate
-            self._worth.see(self._doubts(new) / anyone, often.clamp(0.5 * self._rate, 1.0))
+            before, now = (doubts(losses, self._now["upper"]) / anyone for losses in (old, new))
+            self._worth.see(now, (before * self._rate).clamp(0.5 * self._rate, 1.0))
 
     def _find(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
         """Gather what ``hard`` finds, or would have found of a whole walk."""
@@ -211,6 +211,7 @@ class Earned(Gate):
         """Evidence and decisions."""
         return {
             "members": list(self._need.members),
+            "known": self._need.known,
             "sums": self._sums.clone(),
             "progress": self._progress.clone(),
             "found": self._found.clone(),
@@ -229,7 +230,7 @@ class Earned(Gate):
         """
         own = self.state_dict()
         kinds.check(own, state, "evidence")
-        checks.same_state(own, state, ("members",), "policy")
+        checks.same_state(own, state, ("members", "known"), "policy")
         kinds.numbers(own, state, _TENSORS, "evidence")
         kinds.numbers(own["now"], state["now"], _NUMBERS, "evidence")
         self._by_target.check(state["targets"])

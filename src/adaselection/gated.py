@@ -53,6 +53,11 @@ class Gate:
         """None, as it looks at none."""
         return None
 
+    windows = 1.0
+    """Of a walk."""
+    waits = 3.0
+    """Walks after which an instance is drawn by force, if nobody says how many."""
+
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Whether to leave anything out of a window."""
         return True
@@ -67,9 +72,18 @@ class Gated:
     _gate = Gate()
     _on_records = False
 
-    def use_records(self) -> None:
-        """Say that the policy chooses from recorded losses from now on; `RecordedLoader` does."""
-        self._on_records = True
+    def use_records(self, windows: float = 1.0) -> None:
+        """Say that the policy chooses from recorded losses from now on; `RecordedLoader` does.
+
+        Args:
+            windows: of a walk over the data.
+        """
+        self._on_records, self._gate.windows = True, windows
+
+    @property
+    def waits(self) -> float:
+        """Walks after which an instance is drawn by force, if the loader is not told how many passes."""
+        return self._gate.waits
 
     def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
         """Whether to choose from a window of recorded instances at all, or to train on all of it.

@@ -36,14 +36,15 @@ class Limits:
 
     @classmethod
     def of(
-        cls, rate: float, batch_size: int, longest_unseen: float | None, passes: int | None, anneal: float
+        cls, policy: Policy, batch_size: int, longest_unseen: float | None, passes: int | None, anneal: float
     ) -> Limits:
-        """The user's limits, checked.
+        """The user's limits, checked; what they leave open is the policy's.
 
         Raises:
             ArgumentError: one cannot work.
         """
-        longest = checks.positive("longest_unseen", 3 / rate if longest_unseen is None else longest_unseen)
+        rate = policy.rate
+        longest = checks.positive("longest_unseen", policy.waits / rate if longest_unseen is None else longest_unseen)
         if longest * rate < 2 - 1e-9:
             raise ArgumentError(
                 f"longest_unseen={longest_unseen} passes is too short: at rate {rate:g} it takes {1 / rate:.3g} passes "

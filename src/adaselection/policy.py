@@ -10,7 +10,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection.base import Policy
 from adaselection.earned import Earned
 from adaselection.errors import ArgumentError, StateError
-from adaselection.members import members_of
+from adaselection.members import MEMBERS, members_of
 from adaselection.registry import MethodLike, resolve_all
 from adaselection.step import BY_RECORD, CHOICES, CURRICULA, WEIGHTINGS, Choice, Curriculum, Recipe, Reduce, Weighting
 from adaselection.thresholds import Thresholds
@@ -20,6 +20,7 @@ from adaselection.windows import drawn
 _FRESH = ("big_loss", "small_loss", "uniform")
 _SOUND: dict[str, Any] = {"importance": "softmax_z", "weighting": "bounded", "choice": "draw", "adaboost": None}
 _PAPER: dict[str, Any] = {"importance": "softmax", "weighting": "paper", "choice": "top_k", "adaboost": "clamp"}
+_OF_RECORDS = {"members", "wrong_labels"}
 
 
 class AdaSelection(Policy):
@@ -58,6 +59,10 @@ class AdaSelection(Policy):
         members: under `RecordedLoader`, which members of the earned mixture may get the weight besides ``"uniform"``:
             some of ``"trusted"``, ``"hard"`` and ``"uncertain"``; all if None. ``("hard",)`` leaves nothing out for
             looking wrong.
+        wrong_labels: under `RecordedLoader`, whether you know that some labels or targets are wrong. What the earned
+            mixture leaves out is then trained on by force when it was not seen for 30 walks, not 3, and after ten walks
+            of leaving out the cut between the groups of losses becomes lower: in a long training it would else be
+            learnt by heart.
 
     Raises:
         ArgumentError: an argument out of its range, an unknown or repeated method, or members of another mixture.
@@ -84,6 +89,7 @@ class AdaSelection(Policy):
         curriculum_batches: int = 1000,
         max_nonfinite: float = 0.25,
         members: Sequence[str] | None = None,
+        wrong_labels: bool = False,
     ) -> None:
         checks.one_of("replicate", replicate, ("paper",), optional=True)
         default = _PAPER if replicate == "paper" else _SOUND
@@ -118,9 +124,9 @@ class AdaSelection(Policy):
             )
         settings = {**_plain(recipe), "adaboost": reading, "replicate": replicate, "seed": seed}
         own = methods is None and weighting is None and not self._as_scored and weight_exponent == 0
-        earned = _earned(rate, own, members)
-        if members is not None:
-            settings["members"] = list(members)
+        earned = _earned(rate, own, members, wrong_labels)
+        settings |= {"members": list(members)} if members is not None else {}
+        settings |= {"wrong_labels": True} if wrong_labels else {}
         super().__init__(recipe, checks.seed(seed), settings)
         self._earned = earned
         self._gate = self._earned or self._gate
@@ -138,16 +144,16 @@ class AdaSelection(Policy):
     @property
     def weights(self) -> dict[str, float]:
         """Weight w of each method, summing to 1; of the earned mixture under `RecordedLoader`, or with ``members``."""
-        earns = self._on_records or "members" in self._settings
+        earns = self._on_records or bool(_OF_RECORDS & self._settings.keys())
         return self._earned.weights if self._earned is not None and earns else super().weights
 
     def check_fresh(self) -> None:
         """Raise ArgumentError if an argument is about recorded losses only."""
         super().check_fresh()
-        if "members" in self._settings:
+        for name in sorted(_OF_RECORDS & self._settings.keys()):
             raise ArgumentError(
-                "members= are those of the earned mixture, which needs recorded losses. Wrap the DataLoader in "
-                "RecordedLoader, or leave out members=."
+                f"{name}= is about the earned mixture, which needs recorded losses. Wrap the DataLoader in "
+                f"RecordedLoader, or leave out {name}=."
             )
 
     @property
@@ -183,19 +189,22 @@ class AdaSelection(Policy):
             raise
 
 
-def _earned(rate: float, own: bool, members: Sequence[str] | None) -> Earned | None:
+def _earned(rate: float, own: bool, members: Sequence[str] | None, wrong: bool) -> Earned | None:
     """The earned mixture of some members, all if None; none where another mixture is asked for.
 
     Raises:
-        ArgumentError: members of another mixture, or none that there are.
+        ArgumentError: what is said of it is about another mixture, or there are no such members.
     """
-    if members is None:
+    if not isinstance(wrong, bool):
+        raise ArgumentError(f"wrong_labels must be True or False; got {wrong!r}.")
+    if members is None and not wrong:
         return Earned(rate) if own else None
-    need = Thresholds(members_of(members))
+    need = Thresholds(MEMBERS if members is None else members_of(members), known=wrong)
     if not own:
+        name = "wrong_labels" if members is None else "members"
         raise ArgumentError(
-            "members= are those of the earned mixture, and methods, weighting, choice, importance, replicate and "
-            "weight_exponent ask for another. Leave out members=, or these."
+            f"{name}= is about the earned mixture, and methods, weighting, choice, importance, replicate and "
+            f"weight_exponent ask for another. Leave out {name}=, or these."
         )
     return Earned(rate, need)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from adaselection import functional as F  # noqa: N812
@@ -10,6 +12,25 @@ from adaselection.crowd import Crowd
 from adaselection.step import Reduce
 from adaselection.thresholds import Thresholds
 from adaselection.types import Signals
+
+_LATER = 10.0  # walks of ``trusted`` on end after which the cut is that of the roots, where wrong labels are known
+
+
+def cut(signals: Signals, reduce: Reduce | None = None) -> dict[str, float]:
+    """Where the average losses are cut if their roots are, as ``threshold``, and the ``share`` above.
+
+    In a long training the losses of what is left out rise without end, and the cut between the means of the groups with
+    them, so that wrong labels that were never high come back, and are learnt by heart.
+    """
+    averages = signals.smoothed.double()
+    edge = F.two_groups(averages.clamp_min(0.0).sqrt()).threshold.square()
+    found = torch.stack((edge, (averages > edge).double().mean()))
+    return dict(zip(("threshold", "share"), (found if reduce is None else reduce(found)).tolist(), strict=True))
+
+
+def late(now: Mapping[str, float], need: Thresholds) -> bool:
+    """Whether `cut` holds, after so many walks of ``trusted`` on end; of numbers the roots are another matter."""
+    return need.known and now["long"] >= _LATER and now["numbers"] != 1
 
 
 def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, reduce: Reduce | None = None) -> Crowd:

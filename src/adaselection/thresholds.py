@@ -56,6 +56,8 @@ class Thresholds:
             others teach the hard.
         emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
             of which hardly anything is left is not learnt.
+        known: whether wrong labels are known to be there. What ``trusted`` leaves out waits longer then, and in a long
+            training the cut between the groups becomes lower.
     """
 
     members: tuple[str, ...] = MEMBERS
@@ -80,6 +82,7 @@ class Thresholds:
     many: float = 0.35
     explained: float = 0.4
     emptied: float = 0.8
+    known: bool = False
 
 
 class Evidence(NamedTuple):

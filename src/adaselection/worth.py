@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Bool, Float
 
+_WRONG_IS = 3.0  # mean loss of the upper group in the unit of `doubts`, where P is 5 %
+_TINY = sys.float_info.min
 _NAMES = ("windows", "expected", "chosen", "chosen_worth", "stand_for", "stand_for_worth")
 
 
@@ -24,6 +28,16 @@ def how_often(upper: Bool[Tensor, " k"], share: float, otherwise: float) -> floa
     if not (0 < share < 1 and 0 < seen < 1):
         return otherwise
     return min(1.0, seen / (1 - seen) * (1 - share) / share)
+
+
+def doubts(losses: Float[Tensor, " b"], upper: float) -> Float[Tensor, " b"]:
+    """P (1 - P) where the mean of ``-log P`` at visits of the upper group is 3, on any scale of losses.
+
+    Args:
+        losses: shape ``[b]``.
+        upper: that mean of the losses.
+    """
+    return F.uncertainty(losses * (_WRONG_IS / max(upper, _TINY)))
 
 
 def stood_for(losses: Float[Tensor, " k"], rate: float, *, drawn: bool) -> tuple[Tensor, Tensor]:

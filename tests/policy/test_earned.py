@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaselection import AdaSelection, Signals, SingleMethod, conditions, earned, keeping, targets
+from adaselection import AdaSelection, Signals, SingleMethod, conditions, keeping, targets, worth
 from adaselection import functional as F  # noqa: N812
 from adaselection.errors import StateError
 from adaselection.functional.evidence import _ERRORS, two_groups
@@ -647,8 +647,9 @@ def test_a_state_is_a_copy_and_another_one_is_refused() -> None:
     sums = state["earned"]["sums"].clone()
     stream.run(2)
     assert torch.equal(state["earned"]["sums"], sums)
+    some = {name: state["earned"][name] for name in ("members", "known")}
     with pytest.raises(StateError, match="lacks sums"):
-        stream.policy.load_state_dict({**state, "earned": {"members": state["earned"]["members"], "now": 0}})
+        stream.policy.load_state_dict({**state, "earned": some | {"now": 0}})
 
 
 def test_it_says_why_a_member_lost_the_weight_and_a_saved_one_too() -> None:
@@ -832,7 +833,7 @@ def test_the_guide_names_the_defaults() -> None:
         in page
     )
     assert f"and at fewer than {100 * conditions._STUCK:g} %: where none ever leaves" in page
-    assert f"exp(-{earned._WRONG_IS:g} * loss / mean loss at visits of the upper group)" in page
+    assert f"exp(-{worth._WRONG_IS:g} * loss / mean loss at visits of the upper group)" in page
     assert f"at least {100 * default['many']:g} % of the instances are in the upper group" in page
     assert f"With one standard error added it must be below {100 * default['slowly']:.0f} % here" in page
     assert f"less what is learnt, is below {100 * default['lost']:g} %" in page

@@ -277,13 +277,13 @@ def test_what_opens_stays_open_on_the_same_evidence(
 
 
 def test_every_threshold_decides_something() -> None:
-    """But for `audit`, a chance and no threshold, `common`, not of the evidence, and `members`, which are named."""
+    """But for `audit`, a chance, `common` and `known`, not of the evidence, and `members`, which are named."""
     strict = {
         "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
         "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
         "explained": 0.05, "emptied": 0.25, "rooted": 0.9, "tailed": 3.5, "far": 5.0, "taught": 0.2,
     }  # fmt: skip
-    assert {field.name for field in fields(Thresholds)} == {*strict, "members", "audit", "common"}
+    assert {field.name for field in fields(Thresholds)} == {*strict, "members", "audit", "common", "known"}
     cases = [
         (rule, seen, now)
         for rule, examples in (

@@ -90,6 +90,7 @@ def _recorded() -> list[Arm]:
         ("biased", "half uniform, half by loss, weights of exponent 0", even, 0.0),
         ("half_biased", "the same with weights of exponent 1/2", half, 0.0),
         ("unbiased", "the same with weights of exponent 1", full, 0.0),
+        ("wrong_labels", "the default, told that labels are wrong", _mixture(wrong_labels=True), 0.0),
         ("annealed", "the default, and whole walks for the last eighth", _mixture(), 0.125),
         ("infobatch_annealed", "InfoBatch as published: whole walks for the last eighth", _single("infobatch"), 0.125),
     ]
