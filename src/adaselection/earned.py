@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -57,8 +56,7 @@ class Earned(Gate):
 
     def __init__(self, rate: float, need: Thresholds | None = None) -> None:
         self._rate, self._need = rate, need or Thresholds()
-        self.waits = 30.0 if self._need.known else self.waits
-        self.settings = asdict(self._need) | {"members": list(self._need.members)}
+        self.settings, self.known = self._need.as_settings(), self._need.known
         self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
         self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
         self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
@@ -79,12 +77,11 @@ class Earned(Gate):
     @property
     def lacking(self) -> dict[str, tuple[Condition, ...]]:
         """By member, what the last window lacked to open for it; nothing before the first, and while one is open."""
-        shut = self._now["judged"] == 1 and self._now["open"] == _UNIFORM
-        return lacking(self._seen, self._need) if shut else {}
+        return lacking(self._seen, self._need) if self.reads_targets else {}
 
     @property
     def given_up(self) -> dict[str, tuple[Condition, ...]]:
-        """The member that lost the weight last, and what it lacked to keep it: nothing where another took it over."""
+        """The member that lost the weight last, and what it lacked to keep it, if anything."""
         member = MEMBERS[int(self._now["gave"])]
         return {} if member == "uniform" else {member: lacks(member, self._ended, self._need, now=True)}
 
@@ -139,8 +136,8 @@ class Earned(Gate):
         now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
         if was not in (_UNIFORM, now["open"]):
             self._ended, now["gave"] = self._seen, was
-        now["long"] = now["long"] + 1 / self.windows if now["open"] == was == _TRUSTED else 0.0
-        if late(now, self._need):
+        now["long"] = now["long"] + 1 if now["open"] == was == _TRUSTED else 0.0
+        if self._late:
             now |= cut(signals, reduce)
         now["before"] *= now["open"] in (was, _HARD)  # while ``hard`` has the weight they say on which way it came
         count = max(1.0, float(sums.visits))
@@ -155,8 +152,7 @@ class Earned(Gate):
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
         if self._now["open"] == _TRUSTED:
-            own = self._seen.roots > self._need.rooted or late(self._now, self._need)
-            threshold = self._now["threshold"] if own else None
+            threshold = self._now["threshold"] if self._late or self._seen.roots > self._need.rooted else None
             chances = F.trusted(signals.smoothed, self._need.audit, threshold=threshold)
             worth = (chances == 1).double()
         elif self._now["open"] == _UNCERTAIN:
@@ -167,6 +163,10 @@ class Earned(Gate):
             chances, worth = F.with_floor(F.proportional(losses, k), 0.5, k), losses
         self._worth.expect(chances, worth)
         return chances
+
+    @property
+    def _late(self) -> bool:
+        return late(self._now["long"] / self.windows, self._seen, self._need)
 
     def observe(self, before: Signals, losses: Float[Tensor, " b"]) -> None:
         """Gather evidence from losses that training has just seen."""
@@ -211,7 +211,7 @@ class Earned(Gate):
         """Evidence and decisions."""
         return {
             "members": list(self._need.members),
-            "known": self._need.known,
+            "wrong_labels": self.known,
             "sums": self._sums.clone(),
             "progress": self._progress.clone(),
             "found": self._found.clone(),
@@ -230,7 +230,7 @@ class Earned(Gate):
         """
         own = self.state_dict()
         kinds.check(own, state, "evidence")
-        checks.same_state(own, state, ("members", "known"), "policy")
+        checks.same_state(own, state, ("members", "wrong_labels"), "policy")
         kinds.numbers(own, state, _TENSORS, "evidence")
         kinds.numbers(own["now"], state["now"], _NUMBERS, "evidence")
         self._by_target.check(state["targets"])

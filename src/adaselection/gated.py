@@ -53,10 +53,10 @@ class Gate:
         """None, as it looks at none."""
         return None
 
-    windows = 1.0
+    windows = 1
     """Of a walk."""
-    waits = 3.0
-    """Walks after which an instance is drawn by force, if nobody says how many."""
+    known = False
+    """Whether wrong labels are known to be there."""
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Whether to leave anything out of a window."""
@@ -72,18 +72,20 @@ class Gated:
     _gate = Gate()
     _on_records = False
 
-    def use_records(self, windows: float = 1.0) -> None:
+    def use_records(self, windows: int = 1) -> None:
         """Say that the policy chooses from recorded losses from now on; `RecordedLoader` does.
 
         Args:
             windows: of a walk over the data.
         """
-        self._on_records, self._gate.windows = True, windows
+        self._on_records = True
+        if self._gate is not Gated._gate:  # that one is of all policies
+            self._gate.windows = windows
 
     @property
-    def waits(self) -> float:
-        """Walks after which an instance is drawn by force, if the loader is not told how many passes."""
-        return self._gate.waits
+    def wrong_labels(self) -> bool:
+        """Whether the user said that some labels are wrong, so that what is left out waits for longer."""
+        return self._gate.known
 
     def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
         """Whether to choose from a window of recorded instances at all, or to train on all of it.
@@ -130,7 +132,8 @@ class Gated:
     def given_up(self) -> dict[str, tuple[Condition, ...]]:
         """The member of the earned mixture that lost the weight last, and the conditions to keep it that it lacked.
 
-        No condition where another member took it over. Empty while none has lost it, and where no evidence is judged.
+        No condition where it lacked none, and another member took over. Empty while none has lost it, and where no
+        evidence is judged.
         """
         return self._gate.given_up
 

@@ -15,6 +15,7 @@ from adaselection.registry import methods
 
 LOADER_FIRST = "The loader comes first, and the policy after it."
 _WINDOW_ROWS = 2**18
+_WAITS, _WAITS_TOLD = 3.0, 30.0  # walks after which an instance is drawn by force; where labels are known to be wrong
 _JUDGED_ROWS, _JUDGED = 2**12, 8  # least rows of a window that a gate judges, and so many windows of a walk at most
 
 
@@ -44,12 +45,13 @@ class Limits:
             ArgumentError: one cannot work.
         """
         rate = policy.rate
-        longest = checks.positive("longest_unseen", policy.waits / rate if longest_unseen is None else longest_unseen)
+        walks = _WAITS_TOLD if policy.wrong_labels else _WAITS
+        longest = checks.positive("longest_unseen", walks / rate if longest_unseen is None else longest_unseen)
         if longest * rate < 2 - 1e-9:
             raise ArgumentError(
                 f"longest_unseen={longest_unseen} passes is too short: at rate {rate:g} it takes {1 / rate:.3g} passes "
-                "to see everything once, and half of the draws stay free. Pass at least twice that, or None for three "
-                "times."
+                "to see everything once, and half of the draws stay free. Pass at least twice that, or None for "
+                f"{walks:g} times."
             )
         if checks.within("anneal", anneal, 0, 1) and passes is None:
             raise ArgumentError(f"anneal={anneal:g} is a share of the planned passes; say how many with passes=.")

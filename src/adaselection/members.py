@@ -17,7 +17,7 @@ def check_now(now: Mapping[str, float], allowed: Sequence[str]) -> None:
     Raises:
         StateError: it is none.
     """
-    for name in ("before", "idle"):
+    for name in ("before", "idle", "long"):
         if now[name] < 0 or now[name] % 1:
             raise kinds.damaged("evidence", name, now[name])
     for what, place in (("the weight is on", now["open"]), ("it was taken from", now["gave"])):

@@ -45,8 +45,8 @@ class RecordedLoader:
         passes: how many passes the training will make, for ``anneal``.
         anneal: share of the planned passes, at the end, that walk over all data; needs ``passes``.
         longest_unseen: passes after which an instance that was not drawn is drawn by force; if None ``3 / rate``, or
-            ``30 / rate`` where the policy was told of wrong labels. At
-            most half of the draws are forced, so an instance waits for so many passes and a walk over all data at most.
+            ``30 / rate`` where the policy was told of wrong labels. At most half of the draws are forced, so an
+            instance waits for so many passes and a walk over all data at most.
         window: instances that the policy sees at once; a whole walk of up to 262,144 instances if None.
         on_walk: called with the number of each walk before it starts, for a data set's ``set_epoch`` for example. A
             sampler's ``set_epoch`` is called without it.
@@ -85,7 +85,7 @@ class RecordedLoader:
         limits = Limits.of(policy, self.batch_size, longest_unseen, passes, anneal)
         recorder = Recorder(records, policy, ids, len(loader.dataset), sharded)  # type: ignore[arg-type]  # as the walks saw
         self._passes = RecordedPasses(policy, walks, recorder, limits, stop)
-        policy.use_records(max(1.0, len(walks) / walks.window) if walks.window else 1.0)
+        policy.use_records(walks.windows)
         if not self._passes.steady_length():
             checks.warn(
                 f"a pass keeps {policy.rate:g} of {rows} instances, fewer than one batch of {self.batch_size}, so it "

@@ -191,6 +191,7 @@ class RecordedPasses:
             "batch_size": size,
             "order": "of the data set" if self.walks.fixed_order else "shuffled, or of a sampler",
             "window": self.walks.window,
+            "wrong_labels": self.policy.wrong_labels,
             "longest_unseen": limits.longest_unseen,
             "anneal": limits.anneal,
             "passes": limits.passes or 0,

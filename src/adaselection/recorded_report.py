@@ -48,7 +48,7 @@ class RecordedReport:
         lacking: while the gate is shut, by member of the default's mixture the conditions that the last window did not
             meet: name, value, sign and bound of each.
         given_up: the member that lost the weight last, and the conditions to keep it that it lacked then; none of these
-            where another took it over. Empty while none has lost it.
+            where it lacked none and another took over. Empty while none has lost it.
     """
 
     trained: int
@@ -206,7 +206,7 @@ class RecordedReport:
         if self.fixed_order or not self.lacking:
             return None
         member, lacked = min(self.lacking.items(), key=lambda item: shortness(item[1]))
-        return f"{member}, but for {_listed(lacked)}"
+        return f"{member}, but for {_listed(lacked) or 'a whole walk before'}"
 
     def _given_up(self) -> str | None:
         """The member that lost the weight last, and why."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
 from adaselection import functional as F  # noqa: N812
 from adaselection.conditions import WRONG
 from adaselection.crowd import Crowd
 from adaselection.step import Reduce
-from adaselection.thresholds import Thresholds
+from adaselection.thresholds import Evidence, Thresholds
 from adaselection.types import Signals
 
 _LATER = 10.0  # walks of ``trusted`` on end after which the cut is that of the roots, where wrong labels are known
@@ -23,14 +21,15 @@ def cut(signals: Signals, reduce: Reduce | None = None) -> dict[str, float]:
     them, so that wrong labels that were never high come back, and are learnt by heart.
     """
     averages = signals.smoothed.double()
-    edge = F.two_groups(averages.clamp_min(0.0).sqrt()).threshold.square()
+    roots = averages.clamp_min(0.0).sqrt()
+    edge = averages[roots <= F.two_groups(roots).threshold].max()  # one of them, which a square need not be
     found = torch.stack((edge, (averages > edge).double().mean()))
     return dict(zip(("threshold", "share"), (found if reduce is None else reduce(found)).tolist(), strict=True))
 
 
-def late(now: Mapping[str, float], need: Thresholds) -> bool:
-    """Whether `cut` holds, after so many walks of ``trusted`` on end; of numbers the roots are another matter."""
-    return need.known and now["long"] >= _LATER and now["numbers"] != 1
+def late(walks: float, seen: Evidence, need: Thresholds) -> bool:
+    """Whether `cut` holds after so many walks of ``trusted`` on end: not for numbers, nor where losses are negative."""
+    return need.known and walks >= _LATER and seen.numbers != 1 and seen.negative <= 0
 
 
 def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, reduce: Reduce | None = None) -> Crowd:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,8 +56,8 @@ class Thresholds:
             others teach the hard.
         emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
             of which hardly anything is left is not learnt.
-        known: whether wrong labels are known to be there. What ``trusted`` leaves out waits longer then, and in a long
-            training the cut between the groups becomes lower.
+        known: whether wrong labels are known to be there. In a long training the cut between the groups of ``trusted``
+            becomes lower then.
     """
 
     members: tuple[str, ...] = MEMBERS
@@ -83,6 +83,14 @@ class Thresholds:
     explained: float = 0.4
     emptied: float = 0.8
     known: bool = False
+
+    def as_settings(self) -> dict[str, Any]:
+        """Plain values; without ``known`` where it is not, as in the settings of runs before there was such a thing."""
+        return {
+            name: list(value) if name == "members" else value
+            for name, value in asdict(self).items()
+            if name != "known" or value
+        }
 
 
 class Evidence(NamedTuple):

@@ -193,10 +193,14 @@ class Walks:
             self.rest.extend(self.planner(window))
         return True
 
+    @property
+    def windows(self) -> int:
+        """Windows of a walk: of about the same size, none smaller than `window`."""
+        return max(1, len(self) // self.window) if self.window else 1
+
     def _until_next(self) -> int | None:
-        """Batches from here to the end of the window; a walk has windows of about the same size, none smaller."""
-        total = len(self)
-        count = total // self.window if self.window else 0
+        """Batches from here to the end of the window; None for the whole walk."""
+        total, count = len(self), self.windows
         if count < 2:
             return None
         ends = (total * number // count - self.taken for number in itertools.count(self.taken * count // total + 1))

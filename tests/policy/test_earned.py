@@ -647,7 +647,7 @@ def test_a_state_is_a_copy_and_another_one_is_refused() -> None:
     sums = state["earned"]["sums"].clone()
     stream.run(2)
     assert torch.equal(state["earned"]["sums"], sums)
-    some = {name: state["earned"][name] for name in ("members", "known")}
+    some = {name: state["earned"][name] for name in ("members", "wrong_labels")}
     with pytest.raises(StateError, match="lacks sums"):
         stream.policy.load_state_dict({**state, "earned": some | {"now": 0}})
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from adaselection import AdaSelection, SelectiveLoader
+from adaselection import AdaSelection, SelectiveLoader, SingleMethod
 from adaselection.errors import ArgumentError, StateError
 from adaselection.roots import cut
 from adaselection.types import Signals
@@ -21,7 +21,7 @@ __all__ = ["unchecked"]
 class Told(Stream):
     """A stream whose policy knows."""
 
-    def __init__(self, losses: Losses, *, windows: float = 1.0, **options: Any) -> None:
+    def __init__(self, losses: Losses, *, windows: int = 1, **options: Any) -> None:
         super().__init__(losses, **options)
         self.policy = AdaSelection(rate=self.policy.rate, wrong_labels=True)
         self.policy.use_records(windows)
@@ -53,7 +53,7 @@ def test_the_cut_becomes_lower_after_ten_walks() -> None:
 
 def test_a_walk_may_have_several_windows() -> None:
     between = range(int(0.2 * SIZE), int(0.3 * SIZE))
-    stream = Told(two_heights, windows=2.0).run(30)
+    stream = Told(two_heights, windows=2).run(30)
     assert np.isin(between, np.concatenate(stream.left_out[:20])).sum() <= 2  # what is left over of whole batches
     assert np.isin(between, stream.left_out[-1]).mean() > 0.8
 
@@ -103,9 +103,21 @@ def test_what_is_left_out_waits_for_longer(options: dict[str, Any], walks: float
 
 
 def test_windows_of_a_walk_are_told() -> None:
-    policy = AdaSelection(rate=0.5, wrong_labels=True)
-    recorded(400, 4, policy, shuffle=True, window=100)
-    assert policy._gate.windows == 4.0
+    for rows, window, windows in ((400, 100, 4), (400, 150, 2), (400, 300, 1), (400, 400, 1)):
+        policy = AdaSelection(rate=0.5, wrong_labels=True)
+        loader = recorded(rows, 4, policy, shuffle=True, window=window)
+        assert policy._gate.windows == windows
+        planned: list[int] = []
+        inner = loader._passes.walks.planner
+        loader._passes.walks.planner = lambda batches, inner=inner, planned=planned: planned.append(1) or inner(batches)
+        while loader.walk < 1:
+            for batch in loader:
+                loader.record(torch.ones(len(batch[0])))
+                if loader.walk == 1:
+                    break
+        assert len(planned) == windows + 1  # those of the first walk, and one of the second
+    recorded(40, 4, SingleMethod("uniform", 0.5), window=20)
+    assert AdaSelection(rate=0.5)._gate.windows == SingleMethod("uniform", 0.5)._gate.windows == 1
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -120,7 +132,9 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"wrong_labels= is .* Wrap the DataLoader in RecordedLoader, or leave"):
         SelectiveLoader(batches, policy, model=nn.Identity(), score=lambda model, batch: batch[:, 0])
     policy.use_records()
-    with pytest.raises(StateError, match="the policy state has known=False, and this policy has known=True"):
+    with pytest.raises(
+        StateError, match="the policy state has wrong_labels=False, and this policy has wrong_labels=True"
+    ):
         policy.load_state_dict(AdaSelection().state_dict())
 
 
@@ -129,4 +143,28 @@ def test_it_goes_with_members_and_says_so_in_its_settings() -> None:
     assert list(policy.weights) == ["uniform", "trusted"]
     policy.use_records()
     assert policy.settings["earned"]["known"] is True
-    assert AdaSelection(rate=0.5).settings.get("wrong_labels") is None
+    assert "wrong_labels" not in AdaSelection(rate=0.5).settings
+    plain = AdaSelection(rate=0.5)
+    plain.use_records()
+    assert "known" not in plain.settings["earned"]  # as in the settings of older runs
+    with pytest.raises(StateError, match="'wrong_labels': True"):
+        recorded(40, 4, AdaSelection(rate=0.5)).load_state_dict(
+            recorded(40, 4, AdaSelection(rate=0.5, wrong_labels=True)).state_dict()
+        )
+
+
+def test_negative_losses_are_cut_as_they_were() -> None:
+    def losses(time: float, ids: np.ndarray, visits: np.ndarray) -> np.ndarray:
+        return two_heights(time, ids, visits) - 0.1 * (ids > 0.9 * SIZE)
+
+    stream, plain = Told(losses).run(20), Stream(losses).run(20)
+    assert stream.members.count("trusted") > 12
+    assert [out.tolist() for out in stream.left_out] == [out.tolist() for out in plain.left_out]
+
+
+def test_the_cut_is_one_of_the_losses() -> None:
+    """A root that is squared may be less than the loss, which would then be above."""
+    low = 0.498046875
+    assert low**0.5 * low**0.5 < low
+    found = cut(Signals(torch.tensor([low] * 800 + [3.5] * 200)))
+    assert found == {"threshold": low, "share": pytest.approx(0.2)}
