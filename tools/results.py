@@ -13,7 +13,9 @@ from adaselection.lab.record import Record
 from adaselection.lab.written import Written, read
 
 ROOT = Path(__file__).resolve().parent.parent
-OTHERS = frozenset({"peers.md", "scoring.md", "other_data.md"})  # of tools/peers.py, readme.py and other_data.py
+OTHERS = frozenset(
+    {"peers.md", "scoring.md", "gains.md", "other_data.md"}
+)  # of tools/peers.py, readme.py, other_data.py
 TIMED = ROOT / "results" / "timed"
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from adaselection.lab import wording
 from adaselection.lab.stats import mean
 from adaselection.lab.summary import Row, Study
-from adaselection.members import MEMBERS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +21,7 @@ _CAPTION = (
     "worth of an instance that was kept over one at random, as the gate expected it and as the losses then showed; "
     "\u00d71 is none."
 )
+_WHOLE = {"uniform", "rare targets"}  # verdicts that leave nothing out
 _MEMBERS = " In brackets: the share of the windows that each member got."
 _OVERHEAD = " Overhead: seconds of selection over those of loading and training."
 _FIRST = " A dash for open: the runs end in their first walk."
@@ -35,8 +35,8 @@ class GateLine:
     Attributes:
         budget: Share of the full run's work.
         arm: Its name.
-        detail: What tells it from others of its arm, the members that its windows got, and whether it said that nothing
-            more is learnt.
+        detail: What tells it from others of its arm, its members, and whether it said that nothing more is learnt.
+        members: Shares of the windows that they got, with which anything can be left out.
         rate: Sampling rate.
         open: Share of windows that were chosen from.
         left_out: Share of the instances that were not loaded.
@@ -50,6 +50,7 @@ class GateLine:
     budget: str
     arm: str
     detail: str
+    members: str
     rate: str
     open: str
     left_out: str
@@ -70,7 +71,7 @@ def gate_caption(lines: Sequence[GateLine]) -> str:
     """Return what the columns mean."""
     parts = (
         (_CAPTION, True),
-        (_MEMBERS, any(name in line.detail for line in lines for name in MEMBERS[1:])),
+        (_MEMBERS, any(line.members for line in lines)),
         (_FIRST, any(line.open == wording.DASH for line in lines)),
         (_OVERHEAD, any(line.overhead != wording.DASH for line in lines)),
         (" Other dashes: not known.", any(wording.DASH in (line.expected, line.seen) for line in lines)),
@@ -120,11 +121,13 @@ def _visits(line: GateLine) -> str:
 
 
 def _line(row: Row, traces: Sequence[Mapping[str, Any]]) -> GateLine:
+    members = _members(traces)
     shares = [trace["selected"] / trace["windows"] for trace in traces if trace.get("windows")]
     return GateLine(
         budget=f"budget {wording.share(row.budget)}",
         arm=row.arm,
-        detail="; ".join(part for part in (row.detail, _members(traces), _stop(traces)) if part),
+        detail="; ".join(part for part in (row.detail, members, _stop(traces)) if part),
+        members=members,
         rate=wording.rate(row.rate),
         open=wording.share(mean(shares)),
         left_out=wording.share(_mean(traces, "left_out")),
@@ -152,7 +155,7 @@ def _members(traces: Sequence[Mapping[str, Any]]) -> str:
     """Share of the windows that each member got with which anything can be left out, the largest first."""
     shares: dict[str, float] = {}
     for trace in traces:
-        for member in set(trace.get("verdicts") or ()) & set(MEMBERS[1:]):
+        for member in (trace.get("verdicts") or {}).keys() - _WHOLE:
             shares[member] = shares.get(member, 0.0) + trace["verdicts"][member] / trace["windows"] / len(traces)
     by_share = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{member} {wording.share(share)}" for member, share in by_share)
