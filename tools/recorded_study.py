@@ -90,6 +90,7 @@ CHOSEN: dict[str, list[tuple[Rates, list[str]]]] = {  # by uniform's trials, for
 }
 SMALL: Settings = {task: [setting for _, setting in CHOSEN[task]] for task in ("digits", "bike", "regression")}
 FIXED = "recorded_uncertain"
+TOLD = "recorded_wrong_labels"
 LOSSES = "recorded_proportional"
 WELL = (  # rungs that 10 seeds did not tell
     f"recorded_placebo,{FIXED},recorded_annealed,recorded_trusted,recorded_progress,recorded_paper,recorded_bounded,"
@@ -182,6 +183,10 @@ def commands(part: str) -> Iterator[list[str]]:
             for rates, setting in CHOSEN[task]:
                 for budgets, learning_rate in rates.items():
                     yield compare(task, FIXED, budgets, 20, *setting, "--learning-rate", learning_rate)
+        for rates, setting in CHOSEN["digits"][1:3]:
+            for budget in ("0.5", "1.0"):
+                yield compare("digits", TOLD, budget, 20, *setting, "--learning-rate", rates[budget])
+        yield compare("bike", TOLD, "0.5", 20, "--regime", "outliers", "--learning-rate", "0.001")
         for _, setting in CHOSEN["mnist"][:3]:
             yield compare("mnist", FIXED, "0.5", 5, *setting, "--learning-rate", "0.1")
         for rates, setting in CHOSEN["mnist"][1:3]:

@@ -62,7 +62,7 @@ class AdaSelection(Policy):
         wrong_labels: under `RecordedLoader`, whether you know that some labels or targets are wrong. What the earned
             mixture leaves out is then trained on by force when it was not seen for 30 walks, not 3, and after ten walks
             of leaving out the cut between the groups of losses becomes lower: in a long training it would else be
-            learnt by heart.
+            learnt by heart. Where the learning rate is too low for that, it gains less than the default.
 
     Raises:
         ArgumentError: an argument out of its range, an unknown or repeated method, or members of another mixture.

@@ -304,6 +304,13 @@ def test_what_readme_and_guide_say_about_long_trainings_is_what_the_record_says(
     plain, default, known = (f"{chosen[arm]['accuracy']:.1f}" for arm in arms[:3])
     said = f"plain training ends at {plain} %, the default at {default} and this at {known}:"
     assert said in prose(root, "README.md")
+    ladder = (root / "docs" / "results" / "ladder.md").read_text(encoding="utf-8")
+    ladder = ladder[ladder.index("\n## Digits (") :]
+    at = re.findall(r"`recorded_wrong_labels` \| 0.3 \| (50|100) % \| [\d.]+ ± [\d.]+ \| (\S+) \[", ladder)
+    assert [budget for budget, _ in at] == ["50", "100"] * 2  # 20 % wrong labels, and 40 %
+    few, all_few, many, all_many = (gain for _, gain in at)
+    assert f"{few} and {all_few} points over plain training with 20 % wrong" in prose(root, "docs/recorded.md")
+    assert f"{many} and {all_many} with 40 %." in prose(root, "docs/recorded.md")
 
 
 def test_what_the_guide_says_about_probabilities_is_what_the_record_says(root):
