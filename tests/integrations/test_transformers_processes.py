@@ -7,7 +7,7 @@ from pathlib import Path
 from core.ranks import two_ranks
 
 CHILD = """
-import json, os, sys
+import gc, json, os, sys
 import torch
 os.environ["LOCAL_RANK"] = os.environ["RANK"]
 from adaselection import AdaSelection
@@ -36,6 +36,8 @@ for plane in ("recorded", "fresh"):
     }
 with open(f"{folder}/{os.environ['RANK']}.json", "w") as file:
     json.dump(out, file)
+del whole, again  # DDP goes before its group
+gc.collect()
 torch.distributed.barrier()  # so that no process goes while another still needs it
 torch.distributed.destroy_process_group()  # and none ends with threads of gloo that run
 """
