@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -116,6 +117,22 @@ def test_the_readme_says_in_short_what_pages_and_records_say(root):
     tail = [cells for cells in rows(page, "100:1 long tail") if "**fails**" in cells[-1]][:4]
     worst = min(float(cells[6].split()[0].replace(wording.MINUS, "-")) for cells in tail)
     assert f"four of them digits' long tail, by up to {-worst:.1f} points." in readme
+
+
+def test_the_readme_says_how_many_seeds_the_cells_of_its_table_have(root):
+    seeds = Counter()
+    for task in ("bike", "cifar10", "digits", "mnist", "regression"):  # which have columns
+        for file in (root / "results" / "recorded" / task).glob("*.json"):
+            run = json.loads(file.read_text(encoding="utf-8"))["config"]
+            if (run["arm"], run["split"]) == ("recorded", "test") and run["budget"] in (0.5, 1.0):
+                seeds[task, run["preset"], run.get("regime", "plain"), run["label_noise"], run["budget"]] += 1
+    gpu = [count for (_, preset, *_), count in seeds.items() if preset == "gpu"]
+    few = {key: count for key, count in seeds.items() if key[1] == "cpu" and count < 5}
+    assert few == {("cifar10", "cpu", "plain", 0.4, 1.0): 2, ("cifar10", "cpu", "plain", 0.2, 1.0): 3}
+    most = max(count for (_, preset, *_), count in seeds.items() if preset == "cpu")
+    readme = prose(root, "README.md")
+    assert f"a ResNet-18 with {min(gpu)} to {max(gpu)} seeds" in readme
+    assert f"the others have 5 to {most} seeds, but for the full runs of cifar10 on wrong labels, which" in readme
 
 
 def test_what_the_page_says_beside_its_table_is_what_pages_and_records_say(root):
