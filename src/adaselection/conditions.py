@@ -12,7 +12,7 @@ WRONG = 1.1  # of the mean loss after the first walk: what is wrong is above
 _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
-SURE = 5  # times the visits that are behind other decisions
+_SURE = 5  # times the visits that are behind other decisions
 _EVEN = 0.7  # separation below which the losses are surely one crowd
 _BEGUN = 0.8  # as `_KNOWN`, where little need be known yet
 _TELLS = 1.05  # mean loss that drawing in proportion to it finds, above which the record tells anything of it
@@ -51,7 +51,7 @@ def asked_of_doubtful(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]
     P (1 - P) says nothing.
     """
     return (
-        Condition("visits", seen.visits, ">=", SURE * need.visits),
+        Condition("visits", seen.visits, ">=", _SURE * need.visits),
         Condition("losses below 0", seen.negative, "<=", 0.0),
         Condition("share of the upper group", seen.share, ">=", need.many),
         Condition("loss of the upper group", seen.upper, ">", WRONG),
@@ -85,7 +85,7 @@ def teaches(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     are left to the other way: there a few instances have most of the loss, and what these teach is another matter.
     """
     return (
-        Condition("visits", seen.visits, ">=", SURE * need.visits),
+        Condition("visits", seen.visits, ">=", _SURE * need.visits),
         Condition("targets that are numbers", seen.numbers, "<=", 0.0),
         Condition("losses below 0", seen.negative, "<=", 0.0),
         Condition("find", seen.finds, ">=", _TELLS),
