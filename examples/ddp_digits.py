@@ -45,6 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     dist.init_process_group("gloo")
     train(options)
+    dist.barrier()  # nothing is on its way any more
     dist.destroy_process_group()
 
 

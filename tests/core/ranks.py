@@ -21,6 +21,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def assert_no_gloo() -> None:
+    """Refuse threads of gloo that outlive their group, as they may abort the process when Python ends."""
+    threads = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+    assert not [name for name in threads if "gloo" in name], threads
+
+
 def two_ranks(
     child: str,
     folder: Path,

@@ -21,11 +21,13 @@ def test_the_page_runs_under_torchrun(tmp_path: Path) -> None:
         "    del globals()[name]  # DDP goes before its group, as the page says",
         "__import__('gc').collect()  # what stands in a cycle too",
         "dist.destroy_process_group()",
+        "__import__('core.ranks').ranks.assert_no_gloo()",
     ]
     script = tmp_path / "page.py"
     script.write_text("\n".join([*(block.code for block in blocks), *after]), encoding="utf-8")
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == [

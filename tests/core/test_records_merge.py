@@ -87,7 +87,9 @@ out["large"] = [large.merge(), large.unseen, int(large.read(torch.arange(200_000
                 large.read(torch.arange(200_000), now=1).visits.bincount().tolist()]
 with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
     json.dump(out, file)
+del alone  # or its threads live on
 dist.destroy_process_group()
+__import__("core.ranks").ranks.assert_no_gloo()
 """
 
 
