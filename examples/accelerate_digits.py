@@ -33,8 +33,15 @@ def digits() -> tuple[TensorDataset, TensorDataset]:
 
 
 def main() -> None:
-    """Train on the selected half of each batch, and print the accuracy and the report."""
+    """Train, and let what belongs to the processes go before they part, as torch may abort otherwise."""
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=ACCUMULATE)
+    run(accelerator)
+    accelerator.free_memory()
+    accelerator.end_training()
+
+
+def run(accelerator: Accelerator) -> None:
+    """Train on the selected half of each batch, and print the accuracy and the report."""
     set_seed(0)
     train, test = digits()
     ce = nn.CrossEntropyLoss()

@@ -10,7 +10,7 @@ import pytest
 from core.ranks import two_ranks
 
 CHILD = """
-import json, sys, torch
+import gc, json, sys, torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
 from torch.utils.data import DataLoader
@@ -102,7 +102,10 @@ out["said"] = [
 ]
 with open(f"{folder}/{accelerator.process_index}.json", "w") as file:
     json.dump(out, file)
+del whole, cut, again  # DDP goes before its group
+gc.collect()
 accelerator.end_training()
+__import__("core.ranks").ranks.assert_no_gloo()
 """
 
 
