@@ -13,6 +13,11 @@ _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
 _SURE = 5  # times the visits that are behind other decisions
+_MANY = 50  # times the visits that are behind other decisions
+_CLEAR = 0.6  # as `Thresholds.apart`, where a window of whole walks need not tell the groups yet
+_LITTLE_KNOWN = 0.8  # as `_KNOWN`, there
+_MOSTLY = 0.6  # as `Thresholds.stays`, there
+_LARGEST = 0.2  # share of the largest of classes that are many
 _EVEN = 0.7  # separation below which the losses are surely one crowd
 _BEGUN = 0.8  # as `_KNOWN`, where little need be known yet
 _TELLS = 1.05  # mean loss that drawing in proportion to it finds, above which the record tells anything of it
@@ -39,6 +44,29 @@ def asked_of_wrong(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
         Condition("learnt from others", seen.learnt + seen.error, "<", need.learnt),
         Condition("explained by targets", seen.explained, "<", need.explained),
         Condition("share left out of one class", seen.emptied, "<", need.emptied),
+    )
+
+
+def asked_of_scattered(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
+    """Otherwise: where the groups do not stand apart yet, but the upper one is spread over many classes as by chance.
+
+    While most is still to be learnt wrong labels lie among hard ones, and are learnt by heart soon. Of many classes
+    some are harder than others, so that targets explain what is hard; wrong labels can be anywhere. Of few classes, as
+    hard as each other, that says nothing, and of few instances neither.
+    """
+    return (
+        Condition("visits", seen.visits, ">=", _MANY * need.visits),
+        Condition("share of the largest class", seen.common, "<=", _LARGEST),
+        Condition("targets that are numbers", seen.numbers, "<=", 0.0),
+        Condition("losses below 0", seen.negative, "<=", 0.0),
+        Condition("explained by targets", seen.explained, "<", need.scattered),
+        Condition("share left out of one class", seen.emptied, "<", need.emptied),
+        Condition("separation", seen.apart, ">", _CLEAR),
+        Condition("share of the upper group", seen.share, ">=", need.least),
+        Condition("loss of the upper group", seen.upper, ">", WRONG),
+        Condition("loss of the lower group", seen.lower, "<", _LITTLE_KNOWN),
+        Condition("staying", seen.stays, ">", _MOSTLY),
+        Condition("learnt from others", seen.learnt + seen.error, "<", need.learnt),
     )
 
 
@@ -111,7 +139,7 @@ def on_end(seen: Evidence, need: Thresholds) -> float:
 
 
 ASKED: dict[str, tuple[Way, ...]] = {
-    "trusted": (asked_of_wrong,),
+    "trusted": (asked_of_wrong, asked_of_scattered),
     "uncertain": (asked_of_doubtful,),
     "hard": (asked_of_learnable, asked_of_taught),
 }

@@ -126,7 +126,7 @@ class Earned(Gate):
         now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0, "lowest": min(now["lowest"], seen.mean)}
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
         levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied")}
-        levels["numbers"] = now["numbers"] if now["common"] else math.nan
+        levels |= {name: now[name] if now["common"] else math.nan for name in ("numbers", "common")}
         levels["before"] = now["before"] * (moved > 0 or was == _HARD)  # else the evidence is that of the window before
         self._seen = Evidence.of(seen, sums, finds=finds, **levels)
         if moved:

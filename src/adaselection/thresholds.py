@@ -54,6 +54,8 @@ class Thresholds:
         explained: how far targets explain which are in the upper group, from which on it is rare classes or numbers
             that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens, nor ``hard`` where
             others teach the hard.
+        scattered: as ``explained``, below which what is above the threshold is spread over the classes as by chance, so
+            that of many classes ``trusted`` opens before the groups stand apart.
         emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
             of which hardly anything is left is not learnt.
         known: whether wrong labels are known to be there. In a long training the cut between the groups of ``trusted``
@@ -81,6 +83,7 @@ class Thresholds:
     taught: float = 0.05
     many: float = 0.35
     explained: float = 0.4
+    scattered: float = 0.03
     emptied: float = 0.8
     known: bool = False
 
@@ -113,6 +116,7 @@ class Evidence(NamedTuple):
         explained: how far targets explain which are in the upper group, from 0 to 1; 0 where they are not known.
         emptied: largest share of a class that is surely in the upper group, likewise.
         numbers: share of the columns of targets that are numbers, 0 where all are classes; NaN if none is known.
+        common: largest share of the rows that one target has; NaN if none is known.
         roots: as ``apart``, of the square roots of the average losses, where these were looked at; else 0.
         before: windows just before this one, on end, that met `conditions.teaches`; while ``hard`` has the weight,
             those before it came to it.
@@ -134,6 +138,7 @@ class Evidence(NamedTuple):
     explained: float
     emptied: float
     numbers: float
+    common: float
     roots: float
     before: float
 
@@ -166,6 +171,7 @@ class Evidence(NamedTuple):
         explained: float,
         emptied: float,
         numbers: float,
+        common: float,
         before: float,
     ) -> Evidence:
         """Put together what a window says, in units of the mean loss after the first walk.
@@ -180,13 +186,14 @@ class Evidence(NamedTuple):
             explained: likewise.
             emptied: likewise.
             numbers: likewise.
+            common: likewise.
             before: likewise.
         """
         lower, mean, high = (of / level if level > 0 else math.nan for of in (seen.lower, seen.mean, upper))
         risen = seen.mean / lowest if lowest > 0 else math.nan
         moved = float(sums.visits), F.persistence(sums), F.learnt_from_others(sums), F.learnt_error(sums)
         window = seen.apart, seen.share, lower, mean, risen, high, seen.tau, finds
-        return cls(*window, *moved, seen.negative, explained, emptied, numbers, seen.roots, before)
+        return cls(*window, *moved, seen.negative, explained, emptied, numbers, common, seen.roots, before)
 
 
 Way = Callable[[Evidence, Thresholds], tuple[Condition, ...]]

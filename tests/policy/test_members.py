@@ -16,8 +16,8 @@ from adaselection.verdicts import RARE, lacking, ruling
 
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
-    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
-    before=0.0,
+    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0,
+    common=0.1, roots=0.0, before=0.0,
 )  # fmt: skip
 ROWS = 400
 

@@ -22,31 +22,42 @@ NEED = Thresholds()
 wrong, doubtful, learnable = (partial(stands, member) for member in ("trusted", "uncertain", "hard"))
 LEFT_OUT = Evidence(
     apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
-    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
-    before=0.0,
+    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, common=0.1,
+    roots=0.0, before=0.0,
 )  # fmt: skip
 OUTLIERS = LEFT_OUT._replace(numbers=1.0, upper=4.0)
 ROOTED = OUTLIERS._replace(apart=0.7, roots=0.75, tau=3.0)
 OPPOSED = Evidence(
     apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
-    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
-    before=0.0,
+    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, common=0.1,
+    roots=0.0, before=0.0,
 )  # fmt: skip
 TAIL = Evidence(
     apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
-    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, roots=0.0,
-    before=0.0,
+    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, common=0.1,
+    roots=0.0, before=0.0,
 )  # fmt: skip
 
 TAUGHT = Evidence(
     apart=0.57, share=0.46, lower=0.7, mean=1.0, risen=1.0, upper=1.04, tau=1.1, finds=1.06,
-    visits=3000, stays=0.46, learnt=0.12, error=0.02, negative=0.0, explained=0.03, emptied=0.5, numbers=0.0, roots=0.0,
-    before=1.0,
+    visits=3000, stays=0.46, learnt=0.12, error=0.02, negative=0.0, explained=0.03, emptied=0.5, numbers=0.0,
+    common=0.1, roots=0.0, before=1.0,
+)  # fmt: skip
+SCATTERED = Evidence(
+    apart=0.65, share=0.37, lower=0.77, mean=0.97, risen=1.02, upper=1.2, tau=1.1, finds=1.05,
+    visits=2777, stays=0.61, learnt=-0.03, error=0.02, negative=0.0, explained=0.01, emptied=0.5, numbers=0.0,
+    common=0.11, roots=0.0, before=0.0,
 )  # fmt: skip
 
 
 def test_the_examples_speak_for_one_member_each() -> None:
-    for seen, expected in ((LEFT_OUT, wrong), (OPPOSED, doubtful), (TAIL, learnable), (TAUGHT, learnable)):
+    for seen, expected in (
+        (LEFT_OUT, wrong),
+        (SCATTERED, wrong),
+        (OPPOSED, doubtful),
+        (TAIL, learnable),
+        (TAUGHT, learnable),
+    ):
         found = [rule for rule in (wrong, doubtful, learnable) if rule(seen, NEED, now=False)]
         assert found == [expected]
 
@@ -67,6 +78,29 @@ def test_the_examples_speak_for_one_member_each() -> None:
 )
 def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -> None:
     assert not wrong(LEFT_OUT._replace(**{name: value}), NEED, now=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("visits", 999),
+        ("common", 0.21),
+        ("numbers", 0.5),
+        ("negative", 0.001),
+        ("explained", 0.03),
+        ("emptied", 0.8),
+        ("apart", 0.6),
+        ("share", 0.019),
+        ("upper", 1.1),
+        ("lower", 0.8),
+        ("stays", 0.6),
+        ("learnt", 0.05),
+    ],
+)
+def test_each_condition_of_what_is_scattered_is_needed(name: str, value: float) -> None:
+    """Also while the classes are not known, and so which of them is the largest."""
+    assert not wrong(SCATTERED._replace(**{name: value}), NEED, now=False)
+    assert not wrong(SCATTERED._replace(common=math.nan, numbers=math.nan), NEED, now=False)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +234,11 @@ def test_too_few_visits_change_nothing(rule: Callable[..., bool], seen: Evidence
 
 NEEDED: list[tuple[Callable[..., bool], Evidence, tuple[str, ...]]] = [
     (wrong, LEFT_OUT, ("apart", "share", "lower", "upper", "visits", "stays", "learnt", "error")),
+    (
+        wrong,
+        SCATTERED,
+        ("apart", "share", "lower", "upper", "visits", "common", "stays", "learnt", "error", "explained"),
+    ),
     (doubtful, OPPOSED, ("share", "risen", "lower", "upper", "visits", "stays", "learnt", "error")),
     (learnable, TAIL, ("apart", "mean", "tau", "finds", "visits", "stays", "learnt", "error")),
     (learnable, TAUGHT, ("apart", "mean", "lower", "upper", "finds", "visits", "stays", "learnt", "error")),
@@ -218,6 +257,8 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool], seen: Eviden
     [
         ("trusted", LEFT_OUT, {"apart": 0.7}, ["separation 0.7 (asks > 0.75)"]),
         ("trusted", LEFT_OUT, {"learnt": 0.02}, ["learnt from others 0.07 (asks < 0.07)"]),
+        ("trusted", SCATTERED, {"explained": 0.05}, ["explained by targets 0.05 (asks < 0.03)"]),
+        ("trusted", SCATTERED, {"common": 0.25}, ["share of the largest class 0.25 (asks <= 0.2)"]),
         ("trusted", ROOTED, {"roots": 0.71}, []),
         ("trusted", ROOTED, {"roots": 0.69}, ["separation of the roots 0.69 (asks > 0.7)"]),
         ("trusted", OUTLIERS, {"tau": 1.34164}, ["tau 1.342 (asks > 1.75)"]),
@@ -281,13 +322,13 @@ def test_every_threshold_decides_something() -> None:
     strict = {
         "apart": 0.95, "stays": 0.95, "lost": 0.95, "learnt": 0.0, "least": 0.5, "visits": 60,
         "reduces": 3.9, "moves": 0.05, "finds": 2.5, "left": 0.5, "doubtful": 0.7, "slowly": 0.05, "many": 0.5,
-        "explained": 0.05, "emptied": 0.25, "rooted": 0.9, "tailed": 3.5, "far": 5.0, "taught": 0.2,
+        "explained": 0.05, "scattered": 0.005, "emptied": 0.25, "rooted": 0.9, "tailed": 3.5, "far": 5.0, "taught": 0.2,
     }  # fmt: skip
     assert {field.name for field in fields(Thresholds)} == {*strict, "members", "audit", "common", "known"}
     cases = [
         (rule, seen, now)
         for rule, examples in (
-            (wrong, (LEFT_OUT, OUTLIERS, ROOTED)),
+            (wrong, (LEFT_OUT, SCATTERED, OUTLIERS, ROOTED)),
             (doubtful, (OPPOSED,)),
             (learnable, (TAIL, TAUGHT)),
         )
