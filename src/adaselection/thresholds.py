@@ -55,7 +55,7 @@ class Thresholds:
             that are not learnt rather than wrong ones: neither ``trusted`` nor ``uncertain`` opens, nor ``hard`` where
             others teach the hard.
         scattered: as ``explained``, below which what is above the threshold is spread over the classes as by chance, so
-            that of many classes ``trusted`` opens before the groups stand apart.
+            that ``trusted`` opens where it is learnt by heart, though the groups do not stand apart.
         emptied: share of a class that is surely in the upper group, from which on ``trusted`` does not open: a class
             of which hardly anything is left is not learnt.
         known: whether wrong labels are known to be there. In a long training the cut between the groups of ``trusted``

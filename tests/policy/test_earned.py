@@ -802,11 +802,12 @@ def test_the_guide_names_the_defaults() -> None:
     sure = conditions._SURE * default["visits"]
     assert f"at least {default['visits']} visits, for `uncertain` from {sure}," in page
     assert f"The gate shuts when fewer than {100 * default['lost']:g} % of these" in page
-    assert f"at least {conditions._MANY * default['visits']} visits, where no class has more than" in page
-    scattered = (
-        f"{100 * conditions._LARGEST:g} % of the rows, targets explain less than {100 * default['scattered']:g} %, the"
+    assert f"over at least {conditions._MANY * default['visits']} visits, where no class has more than" in page
+    explained = (
+        f"targets explain less than {100 * default['scattered']:g} %, more than {-100 * conditions._FORGOTTEN:g} %"
     )
-    assert f"{scattered} separation is above {conditions._CLEAR:g}, the mean loss of the lower group below" in page
+    assert f"{100 * conditions._LARGEST:g} % of the rows, {explained} of the loss of the upper group comes back" in page
+    assert f"the separation is above {conditions._CLEAR:g}, the mean loss of the lower group below" in page
     stays = (
         f"below {conditions._LITTLE_KNOWN:g} times the mean that the first walk saw, and the upper group stays at more"
     )
