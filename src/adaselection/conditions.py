@@ -13,7 +13,7 @@ _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
 _SURE = 5  # times the visits that are behind other decisions
-_MANY = 50  # times the visits that are behind other decisions
+_MANY = 100  # times the visits that are behind other decisions, as many as it was tried on
 _CLEAR = 0.6  # as `Thresholds.apart`, where a window of whole walks need not tell the groups yet
 _LITTLE_KNOWN = 0.8  # as `_KNOWN`, there
 _MOSTLY = 0.6  # as `Thresholds.stays`, there
@@ -54,7 +54,8 @@ def asked_of_memorized(seen: Evidence, need: Thresholds) -> tuple[Condition, ...
     A network learns wrong labels by heart while most is still to be learnt, and they lie among hard ones then. What is
     learnt by heart others do not teach: it is forgotten again between the visits. Of many classes some are harder than
     others, so that targets explain what is hard; wrong labels can be anywhere. Of few classes, as hard as each other,
-    that says nothing, and of few instances neither.
+    that says nothing, and of few instances neither. Where labels become wrong in the middle of a training, they will
+    stand apart.
     """
     return (
         Condition("visits", seen.visits, ">=", _MANY * need.visits),
@@ -67,6 +68,7 @@ def asked_of_memorized(seen: Evidence, need: Thresholds) -> tuple[Condition, ...
         Condition("share of the upper group", seen.share, ">=", need.least),
         Condition("loss of the upper group", seen.upper, ">", WRONG),
         Condition("loss of the lower group", seen.lower, "<", _LITTLE_KNOWN),
+        Condition("rise of the mean loss", seen.risen, "<=", _RISEN),
         Condition("staying", seen.stays, ">", _MOSTLY),
         Condition("learnt from others", seen.learnt + seen.error, "<", _FORGOTTEN),
     )

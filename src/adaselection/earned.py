@@ -43,7 +43,7 @@ class Earned(Gate):
     Members, of which one has all the weight; every window judges anew, by `conditions` and, who has it, by `keeping`.
     ``uniform``: whole walks.
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again;
-    where these are wrong rather than hard, and not a matter of their targets. Of numbers the roots may tell the groups.
+    where it is wrong rather than hard, or learnt by heart, and no matter of its targets. Of numbers the roots may tell.
     ``hard``: half of the places even, half in proportion to the loss; where a few have most of it, and are learnt, or,
     of classes, the hard surely get better through others.
     ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless;

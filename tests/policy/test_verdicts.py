@@ -83,7 +83,8 @@ def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("visits", 999),
+        ("visits", 1999),
+        ("risen", 1.11),
         ("common", 0.21),
         ("numbers", 0.5),
         ("negative", 0.001),
