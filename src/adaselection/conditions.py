@@ -13,12 +13,11 @@ _KNOWN = 0.5  # and what is learnt below
 _HALF_KNOWN = 0.6  # as `_KNOWN`, where it need not be clear yet which are wrong
 _OPPOSITE = 0.75  # what the upper group is worse by, over what the lower one is better by, since then
 _SURE = 5  # times the visits that are behind other decisions
-_MANY = 100  # times the visits that are behind other decisions, as many as it was tried on
-_CLEAR = 0.6  # as `Thresholds.apart`, where a window of whole walks need not tell the groups yet
-_LITTLE_KNOWN = 0.8  # as `_KNOWN`, there
-_MOSTLY = 0.6  # as `Thresholds.stays`, there
-_FORGOTTEN = -0.02  # part of the loss that comes in a walk through training on others, where it was learnt by heart
-_LARGEST = 0.2  # share of the largest of classes that are many
+_AMPLE = 100  # times the visits that are behind other decisions: it was tried on 6,300 pictures, not on fewer
+_NEARLY_APART = 0.6  # separation that one crowd has too, below which there is no upper group to speak of
+_OFTEN_STAYS = 0.6  # share of visits at which the upper group stays, above which it is not mostly learnt
+_FORGOTTEN = -0.02  # as learnt from others: what was learnt by heart comes back while the model trains on these
+_LARGEST_CLASS = 0.2  # at most this share of the rows, where classes count as many
 _EVEN = 0.7  # separation below which the losses are surely one crowd
 _BEGUN = 0.8  # as `_KNOWN`, where little need be known yet
 _TELLS = 1.05  # mean loss that drawing in proportion to it finds, above which the record tells anything of it
@@ -58,18 +57,18 @@ def asked_of_memorized(seen: Evidence, need: Thresholds) -> tuple[Condition, ...
     stand apart.
     """
     return (
-        Condition("visits", seen.visits, ">=", _MANY * need.visits),
-        Condition("share of the largest class", seen.common, "<=", _LARGEST),
+        Condition("visits", seen.visits, ">=", _AMPLE * need.visits),
+        Condition("share of the largest class", seen.common, "<=", _LARGEST_CLASS),
         Condition("targets that are numbers", seen.numbers, "<=", 0.0),
         Condition("losses below 0", seen.negative, "<=", 0.0),
         Condition("explained by targets", seen.explained, "<", need.scattered),
         Condition("share left out of one class", seen.emptied, "<", need.emptied),
-        Condition("separation", seen.apart, ">", _CLEAR),
+        Condition("separation", seen.apart, ">", _NEARLY_APART),
         Condition("share of the upper group", seen.share, ">=", need.least),
         Condition("loss of the upper group", seen.upper, ">", WRONG),
-        Condition("loss of the lower group", seen.lower, "<", _LITTLE_KNOWN),
+        Condition("loss of the lower group", seen.lower, "<", _BEGUN),
         Condition("rise of the mean loss", seen.risen, "<=", _RISEN),
-        Condition("staying", seen.stays, ">", _MOSTLY),
+        Condition("staying", seen.stays, ">", _OFTEN_STAYS),
         Condition("learnt from others", seen.learnt + seen.error, "<", _FORGOTTEN),
     )
 

@@ -19,9 +19,9 @@ from torch.utils.data import (
 
 from adaselection.errors import ShardingError
 
-if dist.is_available():
-    # First imported when there is a group, as DDP does, it keeps that group in its functions' default arguments (torch
-    # 2.13): destroyed or not, the threads of gloo go on then, and may abort the process when Python ends.
+if dist.is_available() and not dist.is_initialized():
+    # First imported when there is a group, as by making DDP, it keeps that group in its functions' default arguments
+    # (torch 2.13): destroyed or not, the threads of gloo go on then, and may abort the process when Python ends.
     import torch.distributed.nn.functional
 
 _UNSHARDED = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler)

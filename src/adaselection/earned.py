@@ -43,11 +43,11 @@ class Earned(Gate):
     Members, of which one has all the weight; every window judges anew, by `conditions` and, who has it, by `keeping`.
     ``uniform``: whole walks.
     ``trusted``: walks without the upper of two groups of the average losses, but for a few that are looked at again;
-    where it is wrong rather than hard, or learnt by heart, and no matter of its targets. Of numbers the roots may tell.
+    where it is wrong rather than hard, or learnt by heart, and no matter of its targets. Roots may tell it, of numbers.
     ``hard``: half of the places even, half in proportion to the loss; where a few have most of it, and are learnt, or,
     of classes, the hard surely get better through others.
-    ``uncertain``: places drawn in proportion to P (1 - P), which is low for what is known and for what is hopeless;
-    where many look wrong, but it is not clear yet which. P is that of `doubts`.
+    ``uncertain``: places drawn by P (1 - P), which is low for what is known and for what is hopeless, where many look
+    wrong, but it is not clear yet which. P is that of `doubts`.
 
     Args:
         rate: of the passes; turns passes into walks, and is the share that ``hard`` and ``uncertain`` draw.

@@ -53,7 +53,9 @@ def ruling(seen: Evidence, need: Thresholds, *, now: str) -> str:
 
 
 def rare(seen: Evidence, need: Thresholds) -> bool:
-    """Whether only the targets speak against taking the upper group for wrong, or for doubtful."""
+    """Whether only the targets speak against taking the upper group for wrong, or for doubtful, and do so clearly."""
+    if seen.explained < need.explained and seen.emptied < need.emptied:
+        return False  # what is hard is a matter of them to some small part
     alike = seen._replace(explained=0.0, emptied=0.0)
     return any(
         stands(member, alike, need, now=False) and not stands(member, seen, need, now=False)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def assert_no_gloo() -> None:
-    """Refuse threads of gloo that outlive their group, as they may abort the process when Python ends."""
-    threads = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
-    assert not [name for name in threads if "gloo" in name], threads
+def assert_no_gloo(seconds: float = 2.0) -> None:
+    """Refuse threads of gloo that outlive their group, as they may abort the process when Python ends; needs /proc."""
+    assert Path("/proc/self/task").is_dir()
+    end = time.monotonic() + seconds
+    while (threads := [name for name in map(_name, Path("/proc/self/task").glob("*/comm")) if "gloo" in name]) and (
+        time.monotonic() < end
+    ):
+        time.sleep(0.05)
+    assert not threads, threads
+
+
+def _name(thread: Path) -> str:
+    """Of a thread; empty if it has just ended."""
+    try:
+        return thread.read_text().strip()
+    except OSError:
+        return ""
 
 
 def two_ranks(

@@ -802,16 +802,18 @@ def test_the_guide_names_the_defaults() -> None:
     sure = conditions._SURE * default["visits"]
     assert f"at least {default['visits']} visits, for `uncertain` from {sure}," in page
     assert f"The gate shuts when fewer than {100 * default['lost']:g} % of these" in page
-    assert f"over at least {conditions._MANY * default['visits']} visits, where no class has more than" in page
-    explained = (
-        f"targets explain less than {100 * default['scattered']:g} %, more than {-100 * conditions._FORGOTTEN:g} %"
+    bounds = (
+        f"- the evidence is ample: over at least {conditions._AMPLE * default['visits']:,} visits,",
+        f"- no class has more than {100 * conditions._LARGEST_CLASS:g} % of the rows,",
+        f"- the targets explain less than {100 * default['scattered']:g} % of",
+        f"- more than {-100 * conditions._FORGOTTEN:g} % of the loss of the upper group comes back in a walk",
+        f"- the separation is above {conditions._NEARLY_APART:g}, and the upper group stays at more than "
+        f"{100 * conditions._OFTEN_STAYS:g} % of the visits",
+        f"- the mean loss of the lower group is below {conditions._BEGUN:g} times the mean that the first walk saw,",
+        f"and the mean loss of all at most {conditions._RISEN:g} times the lowest so far",
     )
-    assert f"{100 * conditions._LARGEST:g} % of the rows, {explained} of the loss of the upper group comes back" in page
-    assert f"the separation is above {conditions._CLEAR:g}, the mean loss of the lower group below" in page
-    stays = (
-        f"below {conditions._LITTLE_KNOWN:g} times the mean that the first walk saw, and the upper group stays at more"
-    )
-    assert f"{stays} than {100 * conditions._MOSTLY:g} % of the visits" in page
+    assert [bound for bound in bounds if bound not in page] == []
+    assert f"on the second way of `hard`, and for what is learnt by heart from {conditions._AMPLE * 20:,}" in page
     assert default["audit"] == 1 / 20
     assert "one suspect in twenty" in page
     assert f"by a factor `tau` above {default['reduces']:g}" in page

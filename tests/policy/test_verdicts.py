@@ -16,7 +16,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection.condition import Condition
 from adaselection.conditions import ASKED
 from adaselection.thresholds import Evidence, Thresholds
-from adaselection.verdicts import lacking, lacks, ruling, stands
+from adaselection.verdicts import RARE, lacking, lacks, ruling, stands
 
 NEED = Thresholds()
 wrong, doubtful, learnable = (partial(stands, member) for member in ("trusted", "uncertain", "hard"))
@@ -99,9 +99,13 @@ def test_each_condition_of_what_is_left_out_is_needed(name: str, value: float) -
     ],
 )
 def test_each_condition_of_what_is_memorized_is_needed(name: str, value: float) -> None:
-    """Also while the classes are not known, and so which of them is the largest."""
     assert not wrong(MEMORIZED._replace(**{name: value}), NEED, now=False)
-    assert not wrong(MEMORIZED._replace(common=math.nan, numbers=math.nan), NEED, now=False)
+
+
+def test_what_is_hard_in_some_classes_more_is_not_called_a_matter_of_the_targets() -> None:
+    assert ruling(MEMORIZED, NEED, now="uniform") == "trusted"
+    assert ruling(MEMORIZED._replace(explained=0.05), NEED, now="uniform") == "uniform"
+    assert ruling(MEMORIZED._replace(explained=0.4), NEED, now="uniform") == RARE
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_what_others_teach_may_fade_once_the_hard_are_drawn() -> None:
         assert not learnable(late._replace(**change), NEED, now=True), change
 
 
-@pytest.mark.parametrize(("seen", "member"), [(LEFT_OUT, "trusted"), (OPPOSED, "uncertain")])
+@pytest.mark.parametrize(("seen", "member"), [(LEFT_OUT, "trusted"), (MEMORIZED, "trusted"), (OPPOSED, "uncertain")])
 def test_a_whole_walk_shows_the_targets_before_what_was_hard_is_taken_for_wrong(seen: Evidence, member: str) -> None:
     assert ruling(seen, NEED, now="uniform") == member
     assert ruling(seen, NEED, now="hard") == "uniform"
