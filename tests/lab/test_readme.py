@@ -140,7 +140,7 @@ def test_what_the_page_says_beside_its_table_is_what_pages_and_records_say(root)
     page = {name: (root / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
             for name in ("speed", "seconds")}  # fmt: skip
     clean = re.search(r"full training: (\d) of (\d).*uniform: (\d) of", page["speed"])
-    words = ("no", "one", "two", "three", "four", "five", "six", "seven")
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     fast, tasks, faster = (words[int(number)] for number in clean.groups())
     assert f"On clean data {faster} task reaches full training's accuracy 1.25 times sooner" in gains
     assert f". {fast.capitalize()} of {tasks} reach it 1.5 times sooner" in gains
@@ -194,6 +194,19 @@ def test_what_the_page_says_beside_its_table_is_what_pages_and_records_say(root)
     none = sum(not cell["opened"] for cell in ran)
     assert f"{pictures['results']['won']} of {len(ran)} cells are won and none is lost; in {none} nothing was" in gains
     assert pictures["results"]["lost"] == 0
+    full = [cell for cell in ran if (cell["wrong"], cell["budget"]) == (0.3, 1.0)]
+    large = [cell for cell in full if cell["difference"] > 5]
+    half = {cell["kind"]: cell["plain"] for cell in ran if (cell["wrong"], cell["budget"]) == (0.3, 0.5)}
+    low, high = (end(cell["difference"] for cell in large) for end in (min, max))
+    fell = [half[cell["kind"]] - cell["plain"] for cell in large]
+    told = f"{low:.1f} to {high:.1f} points in {words[len(large)]} of {words[len(full)]} kinds, in which plain training"
+    assert f"{told} loses {min(fell):.1f} to {max(fell):.1f} points between half and all of the work" in gains
+    near = max(abs(cell["plain"] + cell["difference"] - half[cell["kind"]]) for cell in large)
+    assert f"so it ends within {near:.1f} points of where plain training was at half" in gains
+    told = f"gains on {words[len(large)]} small networks {low:.1f} to {high:.1f} points, which is about what plain"
+    assert told in prose(root, "README.md")
+    names = {cell["kind"] for cell in large}
+    assert not any(cell["opened"] for cell in ran if cell["kind"] in names and cell["budget"] == 0.5 and cell["wrong"])
     guides = {name: prose(root, f"docs/{name}.md") for name in ("start", "recorded")}
     spoilt = [cell["opened"] for cell in cells if cell["wrong"] and results["sets"][cell["set"]]["classes"]]
     assert "nothing was left out in most cells with wrong labels" in guides["start"]
