@@ -807,7 +807,8 @@ def test_the_guide_names_the_defaults() -> None:
         f"- no class has more than {100 * conditions._LARGEST_CLASS:g} % of the rows,",
         f"- the targets explain less than {100 * default['scattered']:g} % of",
         f"- more than {-100 * conditions._FORGOTTEN:g} % of the loss of the upper group comes back in a walk",
-        f"- the separation is above {conditions._NEARLY_APART:g}, and the upper group stays at more than "
+        f"- the separation is above {conditions._NEARLY_APART:g}, and the upper group holds at least "
+        f"{100 * default['least']:g} % of the instances and stays at more than "
         f"{100 * conditions._OFTEN_STAYS:g} % of the visits",
         f"- the mean loss of the lower group is below {conditions._BEGUN:g} times the mean that the first walk saw,",
         f"and the mean loss of all at most {conditions._RISEN:g} times the lowest so far",
