@@ -205,6 +205,10 @@ def test_what_the_page_says_beside_its_table_is_what_pages_and_records_say(root)
     assert f"so it ends within {near:.1f} points of where plain training was at half" in gains
     told = f"gains on {words[len(large)]} small networks {low:.1f} to {high:.1f} points, which is about what plain"
     assert told in prose(root, "README.md")
+    fresh = [cell for cell in ran if cell["kind"] == "augmented"]
+    opened, runs = (sum(cell[name] for cell in fresh) for name in ("opened", "seeds"))
+    assert f"is left out in {opened} of {runs} runs, and nothing is won or lost." in gains
+    assert all(cell["ci"][0] <= 0 <= cell["ci"][1] for cell in fresh)
     names = {cell["kind"] for cell in large}
     assert not any(cell["opened"] for cell in ran if cell["kind"] in names and cell["budget"] == 0.5 and cell["wrong"])
     guides = {name: prose(root, f"docs/{name}.md") for name in ("start", "recorded")}
