@@ -41,5 +41,7 @@ class Condition(NamedTuple):
         return 1.0 if math.isnan(off) else min(1.0, off)
 
     def __str__(self) -> str:
-        """Name, number and what was asked."""
-        return f"{self.name} {self.value:.4g} (asks {self.sign} {self.bound:.4g})"
+        """Name, number and what was asked; the number with as many digits as it takes to see which side it is on."""
+        bound = f"{self.bound:.4g}"
+        near = next((said for said in (f"{self.value:.{digits}g}" for digits in (4, 6, 9)) if said != bound), bound)
+        return f"{self.name} {near} (asks {self.sign} {bound})"

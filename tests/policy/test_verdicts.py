@@ -303,6 +303,12 @@ def test_how_far_a_number_is_from_what_is_asked(value: float, sign: str, bound: 
     assert Condition("tau", value, sign, bound).short == pytest.approx(short)
 
 
+def test_a_number_next_to_the_bound_says_on_which_side_it_is() -> None:
+    assert str(Condition("tau", 2.99996, ">", 3.0)) == "tau 2.99996 (asks > 3)"
+    assert str(Condition("tau", 3.0, ">", 3.0)) == "tau 3 (asks > 3)"
+    assert str(Condition("tau", 2.45391, ">", 3.0)) == "tau 2.454 (asks > 3)"
+
+
 @given(seen=st.tuples(*[st.one_of(st.just(math.nan), st.floats(-1, 2), st.floats(0, 200))] * len(Evidence._fields)))
 def test_a_member_opens_where_it_lacks_nothing(seen: tuple[float, ...]) -> None:
     told = Evidence(*seen)
