@@ -48,11 +48,13 @@ def two_ranks(
     flags: Sequence[str] = (),
     seconds: float = 60.0,
     world: int = 2,
+    freed: bool = True,
     **env: str,
 ) -> list[Any]:
     """What two processes, or ``world``, had to say: each runs the code and writes ``RANK.json`` into the folder.
 
-    All must end well within the time: one that does not says where it hangs. What they wrote is shown then.
+    All must end well within the time: one that does not says where it hangs. What they wrote is shown then. Where the
+    group is ``freed`` none may end with its threads.
     """
     paths = os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))
     shared = {
@@ -62,6 +64,8 @@ def two_ranks(
         "WORLD_SIZE": str(world),
     }
     watched = f"import faulthandler; faulthandler.dump_traceback_later({seconds}, exit=True)\n{child}"
+    if freed:
+        watched += "\nfrom core.ranks import assert_no_gloo\nassert_no_gloo()"
     children = [
         subprocess.Popen(
             [sys.executable, *flags, "-c", watched, str(folder), *arguments],

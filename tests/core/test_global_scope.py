@@ -45,7 +45,7 @@ def ranks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """What the processes saw."""
     world: int = request.param
     folder = tmp_path_factory.mktemp("ranks")
-    return two_ranks(CHILD, folder, *CASES[world], flags=("-W", "error"), seconds=180, world=world)
+    return two_ranks(CHILD, folder, *CASES[world], flags=("-W", "error"), seconds=180, world=world, freed=False)
 
 
 def test_all_processes_together_train_as_one_would(ranks: list[Any]) -> None:

@@ -118,7 +118,6 @@ with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
     json.dump(out, file)
 del loader, optimizer, model  # DDP goes before its group
 dist.destroy_process_group()
-__import__("core.ranks").ranks.assert_no_gloo()
 """
 
 

@@ -149,7 +149,6 @@ for kind in kinds:
 with open(f"{folder}/{rank}.json", "w") as file:
     json.dump(out, file)
 dist.destroy_process_group()
-__import__("core.ranks").ranks.assert_no_gloo()
 """
 
 

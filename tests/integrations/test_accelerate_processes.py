@@ -105,7 +105,6 @@ with open(f"{folder}/{accelerator.process_index}.json", "w") as file:
 del whole, cut, again  # DDP goes before its group
 gc.collect()
 accelerator.end_training()
-__import__("core.ranks").ranks.assert_no_gloo()
 """
 
 

@@ -72,7 +72,6 @@ for name, make in (("fresh", fresh), ("known", known)):
 with open(f"{folder}/{rank}.json", "w") as file:
     json.dump(out, file)
 torch.distributed.destroy_process_group()
-__import__("core.ranks").ranks.assert_no_gloo()
 """
 
 

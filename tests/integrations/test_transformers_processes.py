@@ -40,7 +40,6 @@ del whole, again  # DDP goes before its group
 gc.collect()
 torch.distributed.barrier()  # so that no process goes while another still needs it
 torch.distributed.destroy_process_group()  # and none ends with threads of gloo that run
-__import__("core.ranks").ranks.assert_no_gloo()
 """
 
 
