@@ -7,6 +7,7 @@ import operator
 from typing import NamedTuple
 
 _SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+_NEXT_TO_0 = 0.05
 
 
 class Condition(NamedTuple):
@@ -33,11 +34,11 @@ class Condition(NamedTuple):
     def short(self) -> float:
         """How far the number is from being as asked: 0 where it is, else a share of the bound, 1 at most or if unknown.
 
-        Of a bound of 0 the number itself counts.
+        Of a bound that is 0, or next to it, the difference itself counts.
         """
         if self.met:
             return 0.0
-        off = abs(self.value - self.bound) / (abs(self.bound) or 1.0)
+        off = abs(self.value - self.bound) / (abs(self.bound) if abs(self.bound) > _NEXT_TO_0 else 1.0)
         return 1.0 if math.isnan(off) else min(1.0, off)
 
     def __str__(self) -> str:

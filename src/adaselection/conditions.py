@@ -132,8 +132,9 @@ def teaches(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
 
 def asked_of_taught(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     """Otherwise: in two windows on end, that the hard are surely learnt from others."""
-    lacking = tuple(each for each in teaches(seen, need) if not each.met)
-    return lacking or (Condition("windows of that kind before", seen.before, ">=", 1.0),)
+    now = teaches(seen, need)
+    before = Condition("windows of that kind before", seen.before, ">=", 1.0)
+    return (*now, before) if all(each.met for each in now) else now
 
 
 def on_end(seen: Evidence, need: Thresholds) -> float:
@@ -142,8 +143,14 @@ def on_end(seen: Evidence, need: Thresholds) -> float:
 
 
 ASKED: dict[str, tuple[Way, ...]] = {
-    "trusted": (asked_of_wrong, asked_of_memorized),
-    "uncertain": (asked_of_doubtful,),
-    "hard": (asked_of_learnable, asked_of_taught),
+    "trusted": (
+        Way("what is high stands apart, stays, and is not learnt from others", asked_of_wrong),
+        Way("what is high is being learnt by heart, and lies in all classes alike", asked_of_memorized),
+    ),
+    "uncertain": (Way("many look wrong, but it is not clear yet which", asked_of_doubtful),),
+    "hard": (
+        Way("few have most of the loss, and are being learnt", asked_of_learnable),
+        Way("the hard surely get better while the model trains on others", asked_of_taught),
+    ),
 }
 """By member, the ways to the weight: of one of them every condition must be met."""

@@ -15,26 +15,23 @@ from adaselection._shapes import Float
 from adaselection.condition import Condition
 from adaselection.conditions import on_end
 from adaselection.crowd import crowd
-from adaselection.functional.evidence import Movement
 from adaselection.gated import Gate
-from adaselection.members import MEMBERS, check_now
 from adaselection.roots import by_roots, cut, late
 from adaselection.step import Reduce
 from adaselection.targets import ByTarget
+from adaselection.tenure import Opening, Tenure
 from adaselection.thresholds import Evidence, Thresholds
 from adaselection.types import Signals
-from adaselection.verdicts import RARE, lacking, lacks, ruling
+from adaselection.verdicts import lacking
+from adaselection.visits import Visits
 from adaselection.worth import Worth, doubts, how_often, stood_for
 
-_UNIFORM, _TRUSTED, _HARD, _UNCERTAIN = range(4)
-_KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _IDLE_WINDOWS = 3
-_TENSORS = ("sums", "progress", "found", "seen", "ended")
 _TINY = sys.float_info.min
 _TOLD = ("explained", "numbers", "common", "emptied")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
-_COUNTS = ("before", "idle", "gave", "long")
-_NUMBERS = (*_KEPT, *_TOLD, *_COUNTS, "open", "judged", "level", "lowest", "upper", "barred", "doubt")
+_COUNTS = ("before", "idle", "long")
+_NUMBERS = (*_KEPT, *_TOLD, *_COUNTS, "judged", "level", "lowest", "upper", "doubt")
 
 
 class Earned(Gate):
@@ -57,22 +54,21 @@ class Earned(Gate):
     def __init__(self, rate: float, need: Thresholds | None = None) -> None:
         self._rate, self._need = rate, need or Thresholds()
         self.settings, self.known = self._need.as_settings(), self._need.known
-        self._sums = torch.zeros(len(Movement._fields), dtype=torch.float64)
-        self._progress = torch.zeros(3, dtype=torch.float64)  # visits, losses before, losses now
-        self._found = torch.zeros(4, dtype=torch.float64)  # losses that ``hard`` would find, draws; losses of all, all
-        self._seen = self._ended = Evidence.none()  # of the last window, and of the one that ended a member's weight
+        self._visits = Visits()
+        self._seen = Evidence.none()  # of the last window
+        self._tenure = Tenure(self._need)
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
         self._by_target, self._worth = ByTarget(), Worth()  # the targets of whole walks, since the last window
 
     @property
     def weights(self) -> dict[str, float]:
         """Weight of each member that may get it: all on one of them."""
-        return {name: float(name == MEMBERS[int(self._now["open"])]) for name in self._need.members}
+        return {name: float(name == self._tenure.member) for name in self._need.members}
 
     @property
     def verdict(self) -> str:
         """The `ruling` on the last window."""
-        return RARE if self._now["barred"] else MEMBERS[int(self._now["open"])]
+        return self._tenure.verdict
 
     @property
     def lacking(self) -> dict[str, tuple[Condition, ...]]:
@@ -80,10 +76,14 @@ class Earned(Gate):
         return lacking(self._seen, self._need) if self.reads_targets else {}
 
     @property
+    def opened(self) -> Opening | None:
+        """How the member that came to the weight last did; None before any did."""
+        return self._tenure.opened
+
+    @property
     def given_up(self) -> dict[str, tuple[Condition, ...]]:
         """The member that lost the weight last, and what it lacked to keep it, if anything."""
-        member = MEMBERS[int(self._now["gave"])]
-        return {} if member == "uniform" else {member: lacks(member, self._ended, self._need, now=True)}
+        return self._tenure.given_up
 
     @property
     def idle(self) -> bool:
@@ -93,7 +93,7 @@ class Earned(Gate):
     @property
     def reads_targets(self) -> bool:
         """Whether `observe` looks at targets now: of whole walks, once there is a record to compare them with."""
-        return self._now["judged"] == 1 and self._now["open"] == _UNIFORM
+        return self._now["judged"] == 1 and self._tenure.member == "uniform"
 
     @property
     def targets_found(self) -> bool | None:
@@ -112,13 +112,12 @@ class Earned(Gate):
 
     def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
-        now, was = self._now, self._now["open"]
+        now, was = self._now, self._tenure.member
         told = torch.tensor(self._by_target.told(*(now[of] for of in _TOLD)), dtype=torch.float64)
-        others = torch.cat((told, self._sums, self._found, self._progress))
+        others = torch.cat((told, self._visits.numbers()))
         seen, (now["explained"], now["numbers"], now["common"], now["emptied"], *rest) = crowd(signals, others, reduce)
-        (chosen, draws, total, rows), (moved, before, after) = rest[-7:-3], rest[-3:]
-        sums = Movement(*rest[:-7])  # plain numbers, which cost far less than tensors
-        finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
+        visited = self._visits.read(rest)
+        sums = visited.sums
         if not now["judged"]:
             now["level"] = now["lowest"] = seen.mean
         if now["numbers"] == 1 and now["common"] <= self._need.common:
@@ -127,35 +126,29 @@ class Earned(Gate):
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
         levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied")}
         levels |= {name: now[name] if now["common"] else math.nan for name in ("numbers", "common")}
-        levels["before"] = now["before"] * (moved > 0 or was == _HARD)  # else the evidence is that of the window before
-        self._seen = Evidence.of(seen, sums, finds=finds, **levels)
-        if moved:
-            now["before"] = on_end(self._seen, self._need) if was == _UNIFORM else now["before"]
-            now["idle"] = now["idle"] + 1 if after >= before else 0.0
-        word = ruling(self._seen, self._need, now=MEMBERS[int(was)])
-        now["barred"], now["open"] = float(word == RARE), float(MEMBERS.index("uniform" if word == RARE else word))
-        if was not in (_UNIFORM, now["open"]):
-            self._ended, now["gave"] = self._seen, was
-        now["long"] = now["long"] + 1 if now["open"] == was == _TRUSTED else 0.0
+        levels["before"] = now["before"] * (visited.visits > 0 or was == "hard")  # else the evidence is the last one's
+        self._seen = Evidence.of(seen, sums, finds=visited.finds, **levels)
+        if visited.visits:
+            now["before"] = on_end(self._seen, self._need) if was == "uniform" else now["before"]
+            now["idle"] = now["idle"] + 1 if visited.now >= visited.before else 0.0
+        self._tenure.judge(self._seen)
+        member = self._tenure.member
+        now["long"] = now["long"] + 1 if member == was == "trusted" else 0.0
         if self._late:
             now |= cut(signals, reduce)
-        now["before"] *= now["open"] in (was, _HARD)  # while ``hard`` has the weight they say on which way it came
-        count = max(1.0, float(sums.visits))
-        carried = min(max(_KEEP * count, 2.0 * self._need.visits), _MEMORY, count)  # never too few to judge by
-        self._sums *= carried / count
-        self._found *= _KEEP
-        self._progress.zero_()
+        now["before"] *= member in (was, "hard")  # while ``hard`` has the weight they say on which way it came
+        self._visits.carry_on(float(sums.visits), 2.0 * self._need.visits)
         self._by_target.clear()
-        return bool(now["open"])
+        return member != "uniform"
 
     def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
-        if self._now["open"] == _TRUSTED:
+        if self._tenure.member == "trusted":
             threshold = self._now["threshold"] if self._late or self._seen.roots > self._need.rooted else None
             chances = F.trusted(signals.smoothed, self._need.audit, threshold=threshold)
             worth = (chances == 1).double()
-        elif self._now["open"] == _UNCERTAIN:
+        elif self._tenure.member == "uncertain":
             worth = doubts(losses, self._now["upper"])
             self._now["doubt"] = float(worth.mean())
             chances = F.proportional(worth, k)
@@ -176,19 +169,19 @@ class Earned(Gate):
         if seen < known.shape[0]:
             before, losses = before.at(known), losses[known]
         new, old, now = losses.double(), before.losses.double(), self._now
-        self._progress += torch.stack((torch.ones_like(new), old, new)).sum(1).cpu()
+        self._visits.fell(old, new)
         if not now["judged"]:
             return
         threshold = torch.tensor(now["threshold"], dtype=torch.float64, device=losses.device)
         ages = torch.ones_like(new) if before.ages is None else before.ages.double()
         upper = before.smoothed.double() > threshold
         self._by_target.see(before.targets if self.reads_targets else None, upper)
-        self._sums += torch.stack(list(F.movement(upper, old, new, ages * self._rate, threshold))).cpu()
-        if now["open"] == _TRUSTED:
+        self._visits.moved(F.movement(upper, old, new, ages * self._rate, threshold))
+        if self._tenure.member == "trusted":
             again = how_often(upper, now["share"], self._need.audit)
             fine = (new <= threshold).double() / max(1 - now["share"], _TINY)
             self._worth.see(fine, torch.where(upper, again, 1.0))
-        elif now["open"] == _UNCERTAIN:
+        elif self._tenure.member == "uncertain":
             self._doubt(old, new)
         elif now["mean"] > 0:
             self._find(old, new)
@@ -201,22 +194,20 @@ class Earned(Gate):
 
     def _find(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
         """Gather what ``hard`` finds, or would have found of a whole walk."""
-        drawn = self._now["open"] == _HARD
+        drawn = self._tenure.member == "hard"
         often, counts = stood_for(old / self._now["mean"], self._rate, drawn=drawn)
         if drawn:
             self._worth.see(new / self._now["mean"], often * self._rate)
-        self._found += (counts @ torch.stack((new, torch.ones_like(new))).T).flatten().cpu()
+        self._visits.find(counts, new)
 
     def state_dict(self) -> dict[str, Any]:
         """Evidence and decisions."""
         return {
             "members": list(self._need.members),
             "wrong_labels": self.known,
-            "sums": self._sums.clone(),
-            "progress": self._progress.clone(),
-            "found": self._found.clone(),
+            "visits": self._visits.state_dict(),
             "seen": self._seen.packed(),
-            "ended": self._ended.packed(),
+            "tenure": self._tenure.state_dict(),
             "now": dict(self._now),
             "targets": self._by_target.state_dict(),
             "worth": self._worth.state_dict(),
@@ -231,10 +222,14 @@ class Earned(Gate):
         own = self.state_dict()
         kinds.check(own, state, "evidence")
         checks.same_state(own, state, ("members", "wrong_labels"), "policy")
-        kinds.numbers(own, state, _TENSORS, "evidence")
+        kinds.numbers(own, state, ("seen",), "evidence")
+        self._visits.check(state["visits"])
         kinds.numbers(own["now"], state["now"], _NUMBERS, "evidence")
         self._by_target.check(state["targets"])
-        check_now(state["now"], self._need.members)
+        for name in _COUNTS:
+            if state["now"][name] < 0 or state["now"][name] % 1:
+                raise kinds.damaged("evidence", name, state["now"][name])
+        self._tenure.check(state["tenure"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
@@ -243,8 +238,9 @@ class Earned(Gate):
             StateError: the state is of another version, or of other members.
         """
         self.check(state)
-        self._sums, self._progress, self._found, seen, ended = (state[name].clone() for name in _TENSORS)
-        self._seen, self._ended = Evidence.unpacked(seen), Evidence.unpacked(ended)
+        self._visits.load_state_dict(state["visits"])
+        self._seen = Evidence.unpacked(state["seen"])
+        self._tenure.load_state_dict(state["tenure"])
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
         self._by_target.load_state_dict(state["targets"])
         self._worth.load_state_dict(state["worth"])

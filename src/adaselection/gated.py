@@ -7,6 +7,7 @@ from torch import Tensor
 from adaselection._shapes import Float
 from adaselection.condition import Condition
 from adaselection.step import Reduce
+from adaselection.tenure import Opening
 from adaselection.types import Signals
 
 
@@ -22,6 +23,11 @@ class Gate:
     def lacking(self) -> dict[str, tuple[Condition, ...]]:
         """Nothing."""
         return {}
+
+    @property
+    def opened(self) -> Opening | None:
+        """None, as it was never shut."""
+        return None
 
     @property
     def given_up(self) -> dict[str, tuple[Condition, ...]]:
@@ -127,6 +133,14 @@ class Gated:
         Empty while it is open, before the first window is judged, and where no evidence is judged.
         """
         return self._gate.lacking
+
+    @property
+    def opened(self) -> Opening | None:
+        """How the member of the earned mixture that came to the weight last did: its window, and what was met then.
+
+        None before any did, and where no evidence is judged.
+        """
+        return self._gate.opened
 
     @property
     def given_up(self) -> dict[str, tuple[Condition, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adaselection.condition import Condition
-from adaselection.thresholds import Evidence, Thresholds, Way
+from adaselection.thresholds import Asks, Evidence, Thresholds
 
 _SLACK = 1.5  # the thresholds of ``hard`` are so much wider while it has the weight
 _GROWN = 1.2  # loss of the upper group over the mean after the first walk, from which on ``hard`` is given up
@@ -51,7 +51,7 @@ def kept_calm(seen: Evidence, need: Thresholds) -> tuple[Condition, ...]:
     )
 
 
-KEPT: dict[str, tuple[Way, ...]] = {
+KEPT: dict[str, tuple[Asks, ...]] = {
     "trusted": (kept_wrong,),
     "uncertain": (kept_doubtful,),
     "hard": (kept_few, kept_calm),

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
-from adaselection import checks, kinds
-from adaselection.errors import ArgumentError, StateError
+from adaselection import checks
+from adaselection.errors import ArgumentError
 
 MEMBERS = ("uniform", "trusted", "hard", "uncertain")
 """The first needs no evidence."""
-
-
-def check_now(now: Mapping[str, float], allowed: Sequence[str]) -> None:
-    """Refuse places of `MEMBERS`, as a state has them, that are none of those allowed, and counts that are none.
-
-    Raises:
-        StateError: it is none.
-    """
-    for name in ("before", "idle", "long"):
-        if now[name] < 0 or now[name] % 1:
-            raise kinds.damaged("evidence", name, now[name])
-    for what, place in (("the weight is on", now["open"]), ("it was taken from", now["gave"])):
-        if not any(number == place and name in allowed for number, name in enumerate(MEMBERS)):
-            raise StateError(f"the state dict is damaged: {what} member {place!r}. Take an undamaged checkpoint.")
 
 
 def members_of(given: Sequence[str]) -> tuple[str, ...]:

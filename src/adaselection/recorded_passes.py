@@ -18,7 +18,7 @@ from adaselection.recorder import Recorder
 from adaselection.tree import Batch
 from adaselection.walks import Planner, Walks
 
-STATE_VERSION = 8
+STATE_VERSION = 9
 _IN_FLIGHT = 2  # batches that a framework may hold when a pass ends, untrained
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from adaselection.base import Policy
 from adaselection.chooser import Tally
 from adaselection.condition import Condition
-from adaselection.meter import PHASES, STEP_UNITS, Meter
-from adaselection.verdicts import RARE, shortness
-
-_SHUT = ("uniform", RARE)
-_DID = {
-    "trusted": "left out what looks wrong",
-    "hard": "drew high losses more often",
-    "uncertain": "drew what it was unsure of more often",
-}
+from adaselection.meter import STEP_UNITS, Meter
+from adaselection.report_text import table
+from adaselection.tenure import Opening
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,8 @@ class RecordedReport:
             while that is not known.
         lacking: while the gate is shut, by member of the default's mixture the conditions that the last window did not
             meet: name, value, sign and bound of each.
+        opened: how the member that came to the weight last did: ``member``, ``way`` in words, ``window``, the first of
+            all being 1, and the conditions ``met`` then. None before the gate opened, and without one.
         given_up: the member that lost the weight last, and the conditions to keep it that it lacked then; none of these
             where it lacked none and another took over. Empty while none has lost it.
     """
@@ -72,6 +67,7 @@ class RecordedReport:
     targets_found: bool | None = None
     targets_numeric: bool | None = None
     lacking: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
+    opened: Opening | None = None
     given_up: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -104,6 +100,7 @@ class RecordedReport:
             targets_found=policy.targets_found,
             targets_numeric=policy.targets_numeric,
             lacking=policy.lacking,
+            opened=policy.opened,
             given_up=policy.given_up,
         )
 
@@ -164,86 +161,4 @@ class RecordedReport:
 
     def __str__(self) -> str:
         """The report as a table of plain text."""
-        overhead = self.overhead
-        rows = [
-            (
-                "trained on",
-                f"{self.trained} instances in {self.steps} steps; {_percent(self.left_out)} left out, unloaded",
-            ),
-            ("a pass", f"{self.steps_per_pass} steps ({self._asked()}); a walk over all data {self.steps_per_walk}"),
-            ("so far", f"the work of {self.epochs:.1f} plain epochs"),
-            ("gate", self._gate()),
-            ("methods now", ", ".join(f"{name} {share:.2f}" for name, share in self.weights.items()) or "-"),
-            ("seconds", ", ".join(f"{name} {self.seconds[name]:.2f}" for name in PHASES if name != "score")),
-            ("selection costs", "-" if overhead is None else f"{100 * overhead:.2f} % of loading and training"),
-        ]
-        if (self.predicted_gain, self.realised_gain) != (None, None):
-            gain = f"expected {_times(self.predicted_gain)}, seen {_times(self.realised_gain)}"
-            rows.insert(4, ("gain an instance", gain))
-        told = {"given up": self._given_up(), "nearest": self._nearest(), "targets": self._targets()}
-        rows[4:4] = [(name, text) for name, text in told.items() if text]
-        if self.fixed_order and self.selected:
-            rows.append(("order", "never changes, so little tells what is learnt from others; use shuffle=True"))
-        if rare := self.verdicts.get(RARE, 0):
-            rows.append((RARE, f"kept in {rare} windows, where what looked wrong was a matter of targets"))
-        if self.effective is not None and self.effective < 0.995:
-            rows.append(("effective size", f"{_percent(self.effective)} of the instances drawn, as weights differ"))
-        if self.forced:
-            rows.append(("by force", f"{self.forced} instances, unseen for too long"))
-        if self.stopped:
-            rows.append(("stop", "losses of what is seen again fall no more; a hint: only stop=True ends the training"))
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
-
-    def _asked(self) -> str:
-        """The rate, and what of it is lost to whole steps where that is more than a tenth."""
-        asked = self.rate * self.steps_per_walk
-        lost = self.steps_per_pass < 0.9 * asked
-        return f"rate {self.rate:g}" + (f" would be {asked:.1f}" if lost else "")
-
-    def _nearest(self) -> str | None:
-        """The member whose conditions the last window was nearest to meeting, and those that it did not meet."""
-        if self.fixed_order or not self.lacking:
-            return None
-        member, lacked = min(self.lacking.items(), key=lambda item: shortness(item[1]))
-        return f"{member}, but for {_listed(lacked) or 'a whole walk before'}"
-
-    def _given_up(self) -> str | None:
-        """The member that lost the weight last, and why."""
-        return next((f"{name}, for {_listed(why) or 'another member'}" for name, why in self.given_up.items()), None)
-
-    def _targets(self) -> str | None:
-        """Whether the batches said what each row is, and what that was taken for; None while nobody looked."""
-        if self.targets_numeric is None:
-            none = "none found: rare classes may look wrong, and numbers are judged as classes are; hand in"
-            return f"{none} record(losses, targets=y)" if self.targets_found is False else None
-        found = "found in the batches, taken for"
-        if not self.targets_numeric:
-            return f"{found} classes"
-        scale = "" if self.selected else "; the gate can judge them if they are scaled to mean 0 and spread 1"
-        return f"{found} numbers{scale}"
-
-    def _gate(self) -> str:
-        if not self.windows:
-            every = "rate 1" if self.rate == 1 else "nothing to judge yet: the first walk"
-            return f"{every} takes every instance"
-        if not self.selected:
-            why = ": the order never changes, so it cannot judge; use shuffle=True" if self.fixed_order else ""
-            return f"shut in all {self.windows} windows{why or ': trained as the plain loader would'}"
-        if not self.verdicts:
-            return f"none; chose from {self.selected} of {self.windows} windows"
-        opened = {name: count for name, count in self.verdicts.items() if name not in _SHUT}
-        by = ", ".join(f"{name} {count} ({_DID[name]})" for name, count in opened.items())
-        return f"open in {self.selected} of {self.windows} windows: {by}"
-
-
-def _listed(conditions: Sequence[Condition]) -> str:
-    return "; ".join(map(str, conditions))
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _times(value: float | None) -> str:
-    return "-" if value is None else f"x {value:.2f}"
+        return table(self)

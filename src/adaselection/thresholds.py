@@ -196,5 +196,17 @@ class Evidence(NamedTuple):
         return cls(*window, *moved, seen.negative, explained, emptied, numbers, common, seen.roots, before)
 
 
-Way = Callable[[Evidence, Thresholds], tuple[Condition, ...]]
+Asks = Callable[[Evidence, Thresholds], tuple[Condition, ...]]
 """What a member is asked: where every condition is met, it is there."""
+
+
+class Way(NamedTuple):
+    """One way to the weight.
+
+    Attributes:
+        says: what the losses show there, in words.
+        asks: what is asked.
+    """
+
+    says: str
+    asks: Asks

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adaselection.condition import Condition
 from adaselection.conditions import ASKED
 from adaselection.keeping import KEPT
-from adaselection.thresholds import Evidence, Thresholds
+from adaselection.thresholds import Asks, Evidence, Thresholds
 
 RARE = "rare targets"
 BY_TARGETS = ("trusted", "uncertain")  # members that targets alone may shut
@@ -15,15 +15,18 @@ BY_TARGETS = ("trusted", "uncertain")  # members that targets alone may shut
 
 def stands(member: str, seen: Evidence, need: Thresholds, *, now: bool) -> bool:
     """Whether the evidence speaks for a member; ``now``: whether it has the weight now, and is asked for less."""
-    ways = KEPT if now else ASKED
-    return any(all(each.met for each in way(seen, need)) for way in ways[member])
+    return any(all(each.met for each in asks(seen, need)) for asks in _ways(member, now=now))
 
 
 def lacks(member: str, seen: Evidence, need: Thresholds, *, now: bool) -> tuple[Condition, ...]:
     """The conditions that a member lacks of the way that it is nearest to; nothing where it is there."""
-    ways = KEPT if now else ASKED
-    unmet = [tuple(each for each in way(seen, need) if not each.met) for way in ways[member]]
+    unmet = [tuple(each for each in asks(seen, need) if not each.met) for asks in _ways(member, now=now)]
     return min(unmet, key=lambda conditions: (bool(conditions), shortness(conditions)))
+
+
+def which(member: str, seen: Evidence, need: Thresholds) -> int:
+    """The place in `ASKED` of the first way on which a member opens that `stands`."""
+    return [all(each.met for each in way.asks(seen, need)) for way in ASKED[member]].index(True)
 
 
 def shortness(conditions: Sequence[Condition]) -> float:
@@ -62,3 +65,8 @@ def rare(seen: Evidence, need: Thresholds) -> bool:
         for member in BY_TARGETS
         if member in need.members
     )
+
+
+def _ways(member: str, *, now: bool) -> tuple[Asks, ...]:
+    """What it is asked on each way to the weight, or to keep it."""
+    return KEPT[member] if now else tuple(way.asks for way in ASKED[member])

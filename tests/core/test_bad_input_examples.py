@@ -143,7 +143,7 @@ DAMAGES: list[tuple[tuple[Any, ...], Any]] = [
     (("policy", "log_weights"), torch.ones(3, dtype=torch.complex64)),
     (("policy", "earned", "now", "idle"), "never"),
     (("policy", "earned", "worth", "chosen"), []),
-    (("policy", "earned", "sums"), torch.full((8,), math.nan, dtype=torch.float64)),
+    (("policy", "earned", "visits", "sums"), torch.full((8,), math.nan, dtype=torch.float64)),
     (("policy", "earned", "now", "level"), math.nan),
     (("policy", "methods"), torch.ones(3)),
     (("rank",), "0"),

@@ -28,6 +28,7 @@ from torch.utils.data import (
 from adaselection import AdaSelection, RecordedLoader, RecordedLosses, SingleMethod
 from adaselection.condition import Condition
 from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError
+from adaselection.tenure import Opening
 from core.parts import data, ids
 from core.recorded_parts import passes, recorded
 
@@ -383,6 +384,16 @@ def test_the_report_names_the_member_that_was_given_up_and_why() -> None:
     for lacked, why in (((Condition("staying", 0.8, "<", 0.75),), "staying 0.8 (asks < 0.75)"), ((), "another member")):
         said = str(replace(mixed.report(), given_up={"hard": lacked}))
         assert re.search(rf"\ngiven up         hard, for {re.escape(why)}\nnearest ", said)
+
+
+def test_the_report_says_when_and_why_the_gate_opened() -> None:
+    mixed = recorded(40, 4, AdaSelection(rate=0.5), shuffle=True)
+    passes(mixed, 6, lambda number, step: 1.0 + number % 7)
+    assert mixed.report().opened is None
+    assert "\nopened" not in str(mixed.report())
+    how = Opening("trusted", "what is high stays", 3, (Condition("staying", 0.8, ">", 0.7),))
+    said = str(replace(mixed.report(), opened=how, given_up={"trusted": ()}))
+    assert "\nopened           trusted in window 3: what is high stays\ngiven up " in said
 
 
 def test_the_report_says_what_targets_were_taken_for() -> None:

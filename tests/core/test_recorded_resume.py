@@ -227,7 +227,7 @@ SPOILT: list[tuple[str, Any, str]] = [
     ("records.momentum", 0.25, "momentum=0.25"),
     ("records.columns", {}, "column"),
     ("policy.rate", 0.25, "rate=0.25"),
-    ("policy.earned", {"sums": 1}, "evidence state lacks"),
+    ("policy.earned", {"visits": 1}, "evidence state lacks"),
     ("policy.generator", None, "lacks generator"),
     ("chooser.left", 3, "damaged"),
     ("chooser.tally", {}, r"chooser state lacks tally\.windows"),

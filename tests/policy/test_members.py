@@ -103,7 +103,7 @@ def test_a_scoring_pass_has_no_members() -> None:
 def test_a_state_of_other_members_is_refused_whole_at_any_time(passes: int) -> None:
     _, opened = trained(AdaSelection(rate=0.5), passes)
     state = opened.policy.state_dict()
-    assert state["earned"]["now"]["open"] == (MEMBERS.index("trusted") if passes > 1 else 0)
+    assert state["earned"]["tenure"]["member"] == ("trusted" if passes > 1 else "uniform")
     policy = AdaSelection(rate=0.5, members=("hard",))
     before = policy.state_dict()
     with pytest.raises(StateError, match=r"the policy state has members=.*trusted.*, and this policy has members="):
@@ -112,16 +112,6 @@ def test_a_state_of_other_members_is_refused_whole_at_any_time(passes: int) -> N
     assert after["earned"]["now"] == before["earned"]["now"]
     assert torch.equal(after["generator"], before["generator"])
     AdaSelection(rate=0.5, members=("trusted", "hard", "uncertain")).load_state_dict(state)
-
-
-@pytest.mark.parametrize("place", [7.0, -1.0, 0.5, 1.0])
-def test_a_place_where_no_member_is_makes_a_state_damaged(place: float) -> None:
-    policy = AdaSelection(rate=0.5, members=("hard",))
-    state = policy.state_dict()
-    state["earned"]["now"]["open"] = place
-    with pytest.raises(StateError, match=rf"damaged: the weight is on member {place}. Take an undamaged checkpoint"):
-        policy.load_state_dict(state)
-    assert policy.weights == {"uniform": 1.0, "hard": 0.0}
 
 
 def test_a_policy_says_which_members_it_was_given() -> None:

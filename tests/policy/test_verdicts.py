@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from evidence_examples import LEFT_OUT, MEMORIZED, OPPOSED, OUTLIERS, ROOTED, TAIL, TAUGHT
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -20,34 +21,6 @@ from adaselection.verdicts import RARE, lacking, lacks, ruling, stands
 
 NEED = Thresholds()
 wrong, doubtful, learnable = (partial(stands, member) for member in ("trusted", "uncertain", "hard"))
-LEFT_OUT = Evidence(
-    apart=0.9, share=0.2, lower=0.3, mean=0.6, risen=1.0, upper=1.5, tau=1.8, finds=1.2,
-    visits=50, stays=0.8, learnt=0.0, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, common=0.1,
-    roots=0.0, before=0.0,
-)  # fmt: skip
-OUTLIERS = LEFT_OUT._replace(numbers=1.0, upper=4.0)
-ROOTED = OUTLIERS._replace(apart=0.7, roots=0.75, tau=3.0)
-OPPOSED = Evidence(
-    apart=0.6, share=0.4, lower=0.55, mean=1.0, risen=1.0, upper=1.4, tau=1.1, finds=1.1,
-    visits=120, stays=0.6, learnt=0.05, error=0.05, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, common=0.1,
-    roots=0.0, before=0.0,
-)  # fmt: skip
-TAIL = Evidence(
-    apart=0.6, share=0.1, lower=0.1, mean=0.3, risen=1.0, upper=0.9, tau=3.5, finds=2.0,
-    visits=50, stays=0.1, learnt=0.2, error=0.1, negative=0.0, explained=0.1, emptied=0.3, numbers=0.0, common=0.1,
-    roots=0.0, before=0.0,
-)  # fmt: skip
-
-TAUGHT = Evidence(
-    apart=0.57, share=0.46, lower=0.7, mean=1.0, risen=1.0, upper=1.04, tau=1.1, finds=1.06,
-    visits=3000, stays=0.46, learnt=0.12, error=0.02, negative=0.0, explained=0.03, emptied=0.5, numbers=0.0,
-    common=0.1, roots=0.0, before=1.0,
-)  # fmt: skip
-MEMORIZED = Evidence(
-    apart=0.65, share=0.37, lower=0.77, mean=0.97, risen=1.02, upper=1.2, tau=1.1, finds=1.05,
-    visits=2777, stays=0.61, learnt=-0.05, error=0.02, negative=0.0, explained=0.01, emptied=0.5, numbers=0.0,
-    common=0.11, roots=0.0, before=0.0,
-)  # fmt: skip
 
 
 def test_the_examples_speak_for_one_member_each() -> None:
@@ -260,6 +233,7 @@ def test_what_is_not_known_opens_nothing(rule: Callable[..., bool], seen: Eviden
 @pytest.mark.parametrize(
     ("member", "seen", "change", "said"),
     [
+        ("trusted", MEMORIZED, {"learnt": 0.03}, ["learnt from others 0.05 (asks < -0.02)"]),
         ("trusted", LEFT_OUT, {"apart": 0.7}, ["separation 0.7 (asks > 0.75)"]),
         ("trusted", LEFT_OUT, {"learnt": 0.02}, ["learnt from others 0.07 (asks < 0.07)"]),
         ("trusted", MEMORIZED, {"explained": 0.05}, ["explained by targets 0.05 (asks < 0.03)"]),
@@ -294,6 +268,9 @@ def test_it_says_what_a_member_lacks(member: str, seen: Evidence, change: dict[s
         (0.3, "<", 0.2, 0.5),
         (9.0, "<", 0.2, 1.0),
         (-0.25, ">", 0.0, 0.25),
+        (0.05, "<", -0.02, 0.07),  # next to 0
+        (0.045, ">", 0.05, 0.005),
+        (0.045, ">", 0.06, 0.25),
         (0.1, "<=", 0.0, 0.1),
         (math.nan, ">", 0.0, 1.0),
         (math.inf, "<", 1.0, 1.0),

@@ -115,6 +115,8 @@ def recorded_trace(loader: SelectiveLoader | RecordedLoader, splits: Splits) -> 
         "stopped",
     )
     found: dict[str, Any] = {name: getattr(report, name) for name in (*names, "overhead", "steps_per_pass")}
+    opened = report.opened
+    found["opened"] = None if opened is None else [str(opened), *map(str, opened.met)]
     for name in ("lacking", "given_up"):
         found[name] = {member: [str(each) for each in lacks] for member, lacks in getattr(report, name).items()}
     signals = _all_recorded(loader).read(torch.arange(len(splits.train)), now=2**31)
