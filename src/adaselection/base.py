@@ -63,6 +63,11 @@ class Policy(Gated, Stepping):
         return self._recipe.weight_exponent > 0 or (own and first.plane == "both")
 
     @property
+    def weighs(self) -> bool:
+        """Whether its one method gives the instances of a window weights of its own."""
+        return len(self._recipe.methods) == 1 and self._recipe.methods[0].weights is not None
+
+    @property
     def weight_exponent(self) -> float:
         """Exponent of the Horvitz-Thompson weights of what is drawn: 0 biased as the paper, 1 unbiased."""
         return self._recipe.weight_exponent

@@ -25,6 +25,15 @@ def stamps_of(runs: list[list[int]]) -> int | Tensor:
     return torch.cat([torch.full((count,), number) for number, count in runs])
 
 
+def first_of_each(numbers: Shaped[Tensor, " b"]) -> Shaped[Tensor, " k"] | None:
+    """Rows at which a number stands for the first time, in their order; None where none stands twice."""
+    found, order = numbers.sort(stable=True)
+    again = found[1:] == found[:-1]
+    if not bool(again.any()):
+        return None
+    return order[torch.cat((again.new_ones(1), ~again))].sort().values
+
+
 def joined(values: list[Tensor]) -> Tensor:
     """One tensor of several, where the last one is."""
     if not values:

@@ -56,14 +56,15 @@ class Chooser:
         policy: which instances to train on.
         recorder: what is known of them.
         limits: what bounds the choice.
+        first: instances of the first walk, which is whole, whatever is known of some; 0 if the record is not new.
     """
 
-    def __init__(self, policy: Policy, recorder: Recorder, limits: Limits) -> None:
+    def __init__(self, policy: Policy, recorder: Recorder, limits: Limits, first: int = 0) -> None:
         self.policy = policy
         self.recorder = recorder
         self.limits = limits
         self.tally = Tally()
-        self._credit = 0.0
+        self._credit, self._first = 0.0, first
         self._left: _Some | None = None  # numbers and weights of less than a batch
 
     def __call__(self, window: list[list[int]]) -> list[Drawn]:
@@ -75,14 +76,16 @@ class Chooser:
 
     def _planned(self, window: list[list[int]]) -> list[Drawn]:
         """Everything, or a choice of it."""
+        rows, first = sum(map(len, window)), self._first > 0
+        self._first = max(0, self._first - rows)
         all_of_it = self.policy.rate == 1 and not self.policy.own_count
-        if all_of_it or self.limits.annealing(self.recorder.passes) or sum(map(len, window)) < 2:
+        if all_of_it or self.limits.annealing(self.recorder.passes) or rows < 2:
             return self._whole(window)
         numbers = as_tensor(array("q", itertools.chain.from_iterable(window)))
         signals = self.recorder.read(numbers)
-        known, rows = _known(signals), numbers.shape[0]
+        known = _known(signals)
         fewest, share = agreement.least(seen := int(known.sum()), seen / rows)
-        if not fewest:
+        if first or not fewest:
             return self._whole(window)
         self.tally.windows += 1
         opened = self.policy.opens(signals if seen == rows else signals.at(known), reduce=agreement.reduction())
@@ -131,6 +134,8 @@ class Chooser:
             chances = chances[found.indices].cpu().double()
             return F.sample_weights(torch.cat((chances.new_ones(sure), chances)), exponent).float()
         weights = found.sample_weights
+        if chances is not None and sure and self.policy.weighs and not self.policy.own_count:
+            return F.with_sure(weights, sure, chances.shape[0]).cpu().float()
         return None if bool((weights == 1).all()) else torch.cat((weights.new_ones(sure), weights)).cpu().float()
 
     def _overdue(self, signals: Signals) -> Tensor:
@@ -176,6 +181,7 @@ class Chooser:
         numbers, weights = self._left or (torch.empty(0, dtype=torch.int64), None)
         return {
             "credit": self._credit,
+            "first": self._first,
             "left": numbers.clone(),
             "left_weights": torch.empty(0) if weights is None else weights.clone(),
             "tally": asdict(self.tally),
@@ -199,8 +205,11 @@ class Chooser:
             raise kinds.damaged("chooser", "left_weights", weights)
         if not -1 < state["credit"] < 1:
             raise kinds.damaged("chooser", "credit", state["credit"])
+        if state["first"] < 0:
+            raise kinds.damaged("chooser", "first", state["first"])
         self._left = (numbers, weights if weights.shape[0] else None) if numbers.shape[0] else None
-        self._credit, self.tally = float(state["credit"]), Tally(**copy.deepcopy(state["tally"]))
+        self._credit, self._first = float(state["credit"]), state["first"]
+        self.tally = Tally(**copy.deepcopy(state["tally"]))
 
 
 def _both(first: _Some, second: _Some) -> _Some:

@@ -41,7 +41,8 @@ class RecordedPasses:
         self.policy = policy
         self.walks = walks
         self.recorder = recorder
-        self.chooser = Chooser(policy, recorder, limits)
+        new = recorder.records.unseen == len(recorder.records)
+        self.chooser = Chooser(policy, recorder, limits, walks.sizes()[0] if new else 0)
         self.given = 0
         walks.planner = _planner(self.chooser, walks.loader.dataset)
         self.planned = self.steady_length()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adaselection import checks, distributed, kinds
 from adaselection.base import Policy
+from adaselection.bulk import first_of_each
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, ArgumentError, NonFiniteLossError
 from adaselection.inflight import InFlight, count, forgotten
@@ -93,7 +94,7 @@ class Recorder:
         columns = {name: bound_norms(len(drawn.ids), **more) for name in self._names}
         targets = self._targets(drawn, **more)
         self.waiting.popleft()
-        self._pending.add(drawn.ids, self.now, losses.detach(), targets, columns)
+        self._pending.add(drawn.ids, self.now, losses.detach().clone(), targets, columns)  # loops reuse buffers
         return reduced
 
     def _targets(self, drawn: Drawn, targets: Any = None, outputs: Tensor | None = None, **_: Any) -> Tensor | int:
@@ -155,7 +156,10 @@ class Recorder:
             for info in updates:
                 columns |= info(before, losses)
         before = self.records.exchange(self._to_ids(numbers), losses, now=stamps, **columns)
-        self.policy.observe(replace(before, targets=targets.to(losses.device).double()), losses)
+        before = replace(before, targets=targets.to(losses.device).double())
+        if (once := first_of_each(numbers)) is not None:  # the record says nothing of the visits in between
+            before, losses = before.at(once), losses[once]
+        self.policy.observe(before, losses)
 
     def check(self) -> None:
         """Raise what was found wrong with losses that were put into the store.

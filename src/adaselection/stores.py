@@ -89,7 +89,7 @@ def bound_norms(
         _fit(rows, grad_norms=grad_norms)
         if grad_norms.dim() != 1 or grad_norms.is_complex():
             raise ArgumentError(f"grad_norms must be real numbers of shape [{rows}]; got {tuple(grad_norms.shape)}.")
-        return grad_norms.detach()
+        return grad_norms.detach().clone()
     if outputs is None or targets is None:
         raise ArgumentError(
             "the policy reads gradient norms: call loader.record(losses, outputs=model_outputs, targets=y)."

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adaselection import bulk
-from adaselection.bulk import ordered
+from adaselection.bulk import first_of_each, ordered
 
 REALS = st.lists(st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.0]), max_size=40)
 
@@ -54,3 +54,10 @@ def test_without_numpy_torch_sorts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ordered(torch.tensor([2, 1])).tolist() == [1, 2]
     monkeypatch.undo()
     bulk._numpy.cache_clear()
+
+
+@given(st.lists(st.integers(0, 6), max_size=12))
+def test_the_first_rows_of_numbers_that_repeat(numbers: list[int]) -> None:
+    found = first_of_each(torch.tensor(numbers, dtype=torch.int64))
+    wanted = [row for row, number in enumerate(numbers) if number not in numbers[:row]]
+    assert (None if len(wanted) == len(numbers) else wanted) == (None if found is None else found.tolist())

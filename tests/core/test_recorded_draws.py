@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, WeightedRandomSampler
 
 from adaselection import AdaSelection, Policy, RecordedLoader, RecordedLosses, Selection, Signals, SingleMethod
+from adaselection.thresholds import Evidence
 from core.parts import CE, data, ids, net
 from core.recorded_parts import RecordedTrainer, passes, recorded
 
@@ -157,6 +158,62 @@ def test_a_choice_of_none_has_no_weights_and_a_method_keeps_its_own() -> None:
                 assert losses.grad is not None
                 seen |= set((losses.grad * len(losses)).tolist())
         assert (len(seen) > 1) == weighted
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_the_unbiased_method_stays_so_where_some_come_by_force(rate: float) -> None:
+    """A twentieth waited for too long; their values are what all others are not."""
+    norms, size = torch.tensor([10.0 if number % 7 == 0 else 1.0 for number in range(400)]), 400
+    old = torch.arange(size) < 20
+    means = []
+    for seed in range(40):
+        records = RecordedLosses(size, columns={"grad_norms": torch.bfloat16})
+        for rows, now in ((old, 0), (~old, 40)):
+            numbers = rows.nonzero().flatten()
+            records.update(numbers, torch.ones(len(numbers)), now=now, grad_norms=norms[rows])
+        own = SingleMethod("katharopoulos_fleuret", rate, seed=seed)
+        loader = recorded(size, 10, own, records=records)
+        total, count = 0.0, 0
+        for batch in loader:
+            rows = torch.tensor(ids(batch))
+            value = torch.where(old[rows], 5.0, 1.0)
+            total, count = total + float(loader.record(value, grad_norms=norms[rows])) * len(rows), count + len(rows)
+        assert count == rate * size
+        assert loader.report().forced == 20
+        means.append(total / count)
+    assert sum(means) / len(means) == pytest.approx(1.2, rel=0.01)
+
+
+def test_rows_that_a_sampler_repeats_are_evidence_once() -> None:
+    """Losses fall by an instance's own visits alone, so that others teach nothing, however often it comes."""
+    said = []
+    for repeats in (False, True):
+        order = torch.Generator().manual_seed(1)
+        rows = data(2000)
+        weights = torch.where(torch.arange(2000) % 5 == 0, 8.0, 1.0)
+        sampler = WeightedRandomSampler(weights, 2000, generator=order) if repeats else None
+        plain = DataLoader(rows, 20, sampler=sampler, shuffle=not repeats, generator=order)
+        loader, visits, walks = RecordedLoader(plain, AdaSelection(rate=0.5)), torch.zeros(2000), set()
+        for _ in range(9):
+            for batch in loader:
+                numbers = torch.tensor(ids(batch))
+                loader.record((1 + numbers % 3) * 0.9 ** visits[numbers])
+                visits[numbers] += 1
+                if loader.report().windows:
+                    walks.add(loader.walk)
+        evidence = loader.policy.state_dict()["earned"]["seen"][0]
+        said.append(float(evidence[Evidence._fields.index("learnt")]))
+        assert min(walks) == 1  # the first walk is whole, and nothing is judged in it
+    assert said == pytest.approx([0.0, 0.0], abs=0.03)
+
+
+def test_losses_that_the_loop_overwrites_are_recorded_as_they_were() -> None:
+    loader, buffer = recorded(16, 4, AdaSelection(rate=0.5)), torch.zeros(4)
+    for _ in range(2):
+        for batch in loader:
+            buffer.copy_(torch.tensor(ids(batch)) + 1.0)
+            loader.record(buffer)
+    assert loader.records.read(torch.arange(16), now=2).losses.tolist() == [number + 1.0 for number in range(16)]
 
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0])

@@ -118,6 +118,26 @@ def test_unbiased_weights_of_rows_without_a_chance() -> None:
     assert F.unbiased_weights(torch.zeros(0)).tolist() == []
 
 
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5))
+def test_sure_rows_and_draws_of_others_estimate_the_mean_of_all(sure: int, k: int, more: int) -> None:
+    """By expectation: each of the others comes with its chance, and counts what its weight says."""
+    others = k + more
+    chances = torch.arange(1, others + 1, dtype=torch.float64)
+    chances = chances * k / chances.sum() if k else torch.zeros(others, dtype=torch.float64)
+    if bool((chances > 1).any()) or not sure + k:
+        return
+    weights = F.with_sure(F.unbiased_weights(chances)[: k if k else 0], sure, others)
+    assert weights.shape == (sure + k,)
+    values = torch.arange(1.0, sure + others + 1, dtype=torch.float64)
+    share = (sure + k) / (sure + others)
+    assert weights[:sure].tolist() == pytest.approx([share] * sure)
+    expected = (weights[:sure] * values[:sure]).sum()
+    if k:
+        each = F.unbiased_weights(chances) * weights[sure] / F.unbiased_weights(chances)[0]
+        expected = expected + (chances * each * values[sure:]).sum()
+        assert float(expected) / (sure + k) == pytest.approx(float(values.mean()))
+
+
 def test_unbiased_weights_estimate_the_plain_sum() -> None:
     generator = torch.Generator().manual_seed(3)
     losses = torch.rand(30, generator=generator, dtype=torch.float64)

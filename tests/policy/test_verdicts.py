@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from evidence_examples import LEFT_OUT, MEMORIZED, OPPOSED, OUTLIERS, ROOTED, TAIL, TAUGHT
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -18,6 +17,7 @@ from adaselection.condition import Condition
 from adaselection.conditions import ASKED
 from adaselection.thresholds import Evidence, Thresholds
 from adaselection.verdicts import RARE, lacking, lacks, ruling, stands
+from evidence_examples import LEFT_OUT, MEMORIZED, OPPOSED, OUTLIERS, ROOTED, TAIL, TAUGHT
 
 NEED = Thresholds()
 wrong, doubtful, learnable = (partial(stands, member) for member in ("trusted", "uncertain", "hard"))

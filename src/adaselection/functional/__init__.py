@@ -25,6 +25,7 @@ from adaselection.functional.inclusion import (
     unbiased_weights,
     uniform_inclusion,
     with_floor,
+    with_sure,
 )
 from adaselection.functional.methods import (
     ADABOOST_READINGS,
@@ -164,4 +165,5 @@ __all__ = [
     "variance_gain",
     "variance_utility",
     "with_floor",
+    "with_sure",
 ]

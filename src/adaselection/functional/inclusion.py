@@ -140,6 +140,27 @@ def unbiased_weights(probabilities: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
     return torch.where(possible, mean / torch.where(possible, probabilities, 1.0), 0.0)
 
 
+def with_sure(weights: Float[Tensor, " k"], sure: int, others: int) -> Float[Tensor, " l"]:
+    """Weights of rows that were sure to come, and then of k drawn from others, as of one draw from all of them.
+
+    The mean of weight times value over all that came then expects the mean of the values over all rows: a sure one
+    counts ``l / n``, as its chance is 1, where ``l = sure + k`` come of ``n = sure + others``.
+
+    Args:
+        weights: `unbiased_weights` of those drawn, shape ``[k]``.
+        sure: rows that come in any case.
+        others: rows of which the k are drawn.
+
+    Returns:
+        Shape ``[sure + k]``.
+
+    Source: Horvitz & Thompson 1952, of a stratified draw.
+    """
+    k = weights.shape[0]
+    share = (sure + k) / (sure + others)
+    return torch.cat((weights.new_full((sure,), share), weights * (share * others / k if k else 1.0)))
+
+
 def effective_sample_size(weights: Float[Tensor, " k"]) -> Float[Tensor, ""]:
     """How many equally weighted rows the weighted ones are worth, ``(sum w)^2 / sum w^2``: a scalar in ``[0, k]``.
 
