@@ -13,6 +13,7 @@ from torch import distributed as dist
 from adaselection import distributed
 from adaselection.base import Policy
 from adaselection.errors import NonFiniteLossError, ShardingError, StateError
+from adaselection.processes import Processes
 from adaselection.step import Reduce
 
 _ALIKE = ("methods", "rate", "log_weights", "previous", "scale", "step")
@@ -21,6 +22,30 @@ _ALIKE = ("methods", "rate", "log_weights", "previous", "scale", "step")
 def reduction() -> Reduce | None:
     """Mean over the processes, where there are several."""
     return distributed.mean if distributed.world_size() > 1 else None
+
+
+def processes() -> Processes | None:
+    """Those of the training, where there are several."""
+    return All() if distributed.world_size() > 1 else None
+
+
+class All:
+    """All processes of the training, as `processes.Processes`."""
+
+    def __init__(self) -> None:
+        self.world = distributed.world_size()
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over the processes."""
+        return distributed.total(values)
+
+    def rows(self, values: Tensor) -> Tensor:
+        """The rows of all processes."""
+        return distributed.gather_rows(values)
+
+    def first(self, values: Tensor) -> Tensor:
+        """The values of the first process."""
+        return distributed.gather(values)[0]
 
 
 def mean_or_refusal(values: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ class Chooser:
         if first or not fewest:
             return self._whole(window)
         self.tally.windows += 1
-        opened = self.policy.opens(signals if seen == rows else signals.at(known), reduce=agreement.reduction())
+        opened = self.policy.opens(signals if seen == rows else signals.at(known), processes=agreement.processes())
         if verdict := self.policy.verdict:
             self.tally.verdicts[verdict] = self.tally.verdicts.get(verdict, 0) + 1
         if not opened:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from adaselection import functional as F  # noqa: N812
-from adaselection.step import Reduce
 from adaselection.types import Signals
 
 
 class Crowd(NamedTuple):
-    """The losses of a window; with several processes the mean of what each of them sees.
+    """The losses of a window.
 
     Attributes:
         threshold: largest average loss of the lower group.
@@ -37,23 +35,12 @@ class Crowd(NamedTuple):
     roots: float = 0.0
 
 
-def crowd(signals: Signals, others: Tensor, reduce: Reduce | None = None) -> tuple[Crowd, list[Any]]:
-    """Look at a window.
-
-    Args:
-        signals: of the window, shape ``[b]`` each.
-        others: further numbers that the processes bring together, shape ``[n]``.
-        reduce: mean over the processes; None if there is one.
-
-    Returns:
-        What it looks like, and the other numbers.
-    """
+def crowd(signals: Signals) -> Crowd:
+    """Look at a window, with signals of shape ``[b]``."""
     averages, losses = signals.smoothed, signals.losses.double()
     groups = F.two_groups(averages)
     lower = averages[averages <= groups.threshold].double().mean()
     level = torch.stack([*groups, lower, losses.mean(), losses.square().mean(), (losses < 0).double().mean()])
-    found = torch.cat((level, others.to(level.device)))
-    found = found if reduce is None else reduce(found)
-    threshold, apart, share, below, mean, square, negative, *rest = found.tolist()
+    threshold, apart, share, below, mean, square, negative = level.tolist()
     tau = math.sqrt(square) / mean if negative == 0 and mean > 0 else 1.0  # the `variance_gain` of the losses
-    return Crowd(threshold, apart, share, below, mean, tau, negative), rest
+    return Crowd(threshold, apart, share, below, mean, tau, negative)

@@ -47,11 +47,16 @@ def wire(device: torch.device | None = None) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
+def total(values: Tensor) -> Tensor:
+    """Sum over the processes, bit-equal on all of them, on the device of the values."""
+    found = values.to(wire(values.device), copy=True)
+    dist.all_reduce(found)
+    return found.to(values.device)
+
+
 def mean(values: Tensor) -> Tensor:
     """Mean over the processes, bit-equal on all of them, on the device of the values."""
-    total = values.to(wire(values.device), copy=True)
-    dist.all_reduce(total)
-    return (total / dist.get_world_size()).to(values.device)
+    return total(values) / dist.get_world_size()
 
 
 def gather(values: Tensor) -> Tensor:
@@ -60,6 +65,14 @@ def gather(values: Tensor) -> Tensor:
     found = [torch.empty_like(own) for _ in range(world_size())]
     dist.all_gather(found, own)
     return torch.stack(found).to(values.device)
+
+
+def gather_rows(values: Tensor) -> Tensor:
+    """The rows of every process, process by process, of one type on all and however many on each: ``[n_i, ...]``."""
+    counts = gather(torch.tensor(values.shape[0], device=wire())).tolist()
+    padded = values.new_zeros((max(counts), *values.shape[1:]))
+    padded[: values.shape[0]] = values
+    return torch.cat([part[:count] for part, count in zip(gather(padded), counts, strict=True)])
 
 
 def refuse_unsharded(loader: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,10 +15,10 @@ from adaselection import functional as F  # noqa: N812
 from adaselection._shapes import Float
 from adaselection.condition import Condition
 from adaselection.conditions import on_end
-from adaselection.crowd import crowd
+from adaselection.crowd import Crowd, crowd
 from adaselection.gated import Gate
+from adaselection.processes import Processes, agreed, pooled
 from adaselection.roots import by_roots, cut, late
-from adaselection.step import Reduce
 from adaselection.targets import ByTarget
 from adaselection.tenure import Opening, Tenure
 from adaselection.thresholds import Evidence, Thresholds
@@ -26,8 +27,8 @@ from adaselection.verdicts import lacking
 from adaselection.visits import Visits
 from adaselection.worth import Worth, doubts, how_often, stood_for
 
-_IDLE_WINDOWS = 3
-_TINY = sys.float_info.min
+_IDLE_WINDOWS, _TINY = 3, sys.float_info.min
+_PARTS = ("visits", "targets", "tenure", "worth")  # of the state
 _TOLD = ("explained", "numbers", "common", "emptied")  # by the targets
 _KEPT = ("threshold", "share", "mean")  # of how a window lay
 _COUNTS = ("before", "idle", "long")
@@ -54,11 +55,12 @@ class Earned(Gate):
     def __init__(self, rate: float, need: Thresholds | None = None) -> None:
         self._rate, self._need = rate, need or Thresholds()
         self.settings, self.known = self._need.as_settings(), self._need.known
-        self._visits = Visits()
-        self._seen = Evidence.none()  # of the last window
-        self._tenure = Tenure(self._need)
+        self._visits, self._by_target = Visits(), ByTarget()  # the targets of whole walks, since the last window
+        self._tenure, self._worth = Tenure(self._need), Worth()
+        self._seen, self._pooled = Evidence.none(), False  # of the last window; whether it was of several processes
         self._now: dict[str, float] = dict.fromkeys(_NUMBERS, 0.0)
-        self._by_target, self._worth = ByTarget(), Worth()  # the targets of whole walks, since the last window
+        parts = self._visits, self._by_target, self._tenure, self._worth
+        self._parts: Mapping[str, Any] = dict(zip(_PARTS, parts, strict=True))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -110,18 +112,12 @@ class Earned(Gate):
         """Expected and seen `Worth` of a chosen instance over one at random; None before the gate opened."""
         return self._worth.gains
 
-    def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
+    def opens(self, signals: Signals, processes: Processes | None = None) -> bool:
         """Judge the evidence, and whether to leave anything out of this window."""
         now, was = self._now, self._tenure.member
-        told = torch.tensor(self._by_target.told(*(now[of] for of in _TOLD)), dtype=torch.float64)
-        others = torch.cat((told, self._visits.numbers()))
-        seen, (now["explained"], now["numbers"], now["common"], now["emptied"], *rest) = crowd(signals, others, reduce)
-        visited = self._visits.read(rest)
-        sums = visited.sums
-        if not now["judged"]:
-            now["level"] = now["lowest"] = seen.mean
-        if now["numbers"] == 1 and now["common"] <= self._need.common:
-            seen = by_roots(seen, signals, self._need, now["level"], reduce)
+        window, self._pooled = signals if processes is None else pooled(signals, processes), processes is not None
+        visited = self._visits.seen(processes)
+        sums, seen = visited.sums, self._look_at(window, processes)
         now |= {name: getattr(seen, name) for name in _KEPT} | {"judged": 1.0, "lowest": min(now["lowest"], seen.mean)}
         now["upper"] = float(sums.losses) / float(sums.visits) if sums.visits else now["upper"]
         levels = {name: now[name] for name in ("level", "lowest", "upper", "explained", "emptied")}
@@ -131,21 +127,35 @@ class Earned(Gate):
         if visited.visits:
             now["before"] = on_end(self._seen, self._need) if was == "uniform" else now["before"]
             now["idle"] = now["idle"] + 1 if visited.now >= visited.before else 0.0
-        self._tenure.judge(self._seen)
-        member = self._tenure.member
+        member = self._tenure.judge(self._seen)
         now["long"] = now["long"] + 1 if member == was == "trusted" else 0.0
         if self._late:
-            now |= cut(signals, reduce)
+            edge = cut(window)
+            now |= zip(edge, agreed(edge.values(), processes), strict=True)
         now["before"] *= member in (was, "hard")  # while ``hard`` has the weight they say on which way it came
         self._visits.carry_on(float(sums.visits), 2.0 * self._need.visits)
         self._by_target.clear()
         return member != "uniform"
 
+    def _look_at(self, window: Signals, processes: Processes | None) -> Crowd:
+        """How a window lies; takes what its targets tell on the way, which says how to look."""
+        now = self._now
+        told = self._by_target.told(now["explained"], now["numbers"], now["common"], now["emptied"], processes)
+        found = agreed((*told, *crowd(window)), processes)
+        seen = Crowd(*found[len(_TOLD) :])
+        now |= zip(_TOLD, found, strict=False)
+        if not now["judged"]:
+            now["level"] = now["lowest"] = seen.mean
+        if now["numbers"] == 1 and now["common"] <= self._need.common:
+            return Crowd(*agreed(by_roots(seen, window, self._need, now["level"]), processes))
+        return seen
+
     def chances(self, signals: Signals, k: int) -> Float[Tensor, " b"]:
         """Chance of each instance of a window that the gate opened, shape ``[b]``; ``trusted`` needs no ``k``."""
         losses = signals.losses.double()
         if self._tenure.member == "trusted":
-            threshold = self._now["threshold"] if self._late or self._seen.roots > self._need.rooted else None
+            common = self._pooled or self._late or self._seen.roots > self._need.rooted
+            threshold = self._now["threshold"] if common else None
             chances = F.trusted(signals.smoothed, self._need.audit, threshold=threshold)
             worth = (chances == 1).double()
         elif self._tenure.member == "uncertain":
@@ -205,12 +215,9 @@ class Earned(Gate):
         return {
             "members": list(self._need.members),
             "wrong_labels": self.known,
-            "visits": self._visits.state_dict(),
             "seen": self._seen.packed(),
-            "tenure": self._tenure.state_dict(),
             "now": dict(self._now),
-            "targets": self._by_target.state_dict(),
-            "worth": self._worth.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts.items()},
         }
 
     def check(self, state: dict[str, Any]) -> None:
@@ -223,13 +230,12 @@ class Earned(Gate):
         kinds.check(own, state, "evidence")
         checks.same_state(own, state, ("members", "wrong_labels"), "policy")
         kinds.numbers(own, state, ("seen",), "evidence")
-        self._visits.check(state["visits"])
         kinds.numbers(own["now"], state["now"], _NUMBERS, "evidence")
-        self._by_target.check(state["targets"])
         for name in _COUNTS:
             if state["now"][name] < 0 or state["now"][name] % 1:
                 raise kinds.damaged("evidence", name, state["now"][name])
-        self._tenure.check(state["tenure"])
+        for name, part in self._parts.items():
+            part.check(state[name])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
@@ -238,9 +244,7 @@ class Earned(Gate):
             StateError: the state is of another version, or of other members.
         """
         self.check(state)
-        self._visits.load_state_dict(state["visits"])
         self._seen = Evidence.unpacked(state["seen"])
-        self._tenure.load_state_dict(state["tenure"])
         self._now = {name: float(state["now"][name]) for name in _NUMBERS}
-        self._by_target.load_state_dict(state["targets"])
-        self._worth.load_state_dict(state["worth"])
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])

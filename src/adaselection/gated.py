@@ -6,7 +6,7 @@ from torch import Tensor
 
 from adaselection._shapes import Float
 from adaselection.condition import Condition
-from adaselection.step import Reduce
+from adaselection.processes import Processes
 from adaselection.tenure import Opening
 from adaselection.types import Signals
 
@@ -64,7 +64,7 @@ class Gate:
     known = False
     """Whether wrong labels are known to be there."""
 
-    def opens(self, signals: Signals, reduce: Reduce | None = None) -> bool:
+    def opens(self, signals: Signals, processes: Processes | None = None) -> bool:
         """Whether to leave anything out of a window."""
         return True
 
@@ -93,16 +93,16 @@ class Gated:
         """Whether the user said that some labels are wrong, so that what is left out waits for longer."""
         return self._gate.known
 
-    def opens(self, signals: Signals, *, reduce: Reduce | None = None) -> bool:
+    def opens(self, signals: Signals, *, processes: Processes | None = None) -> bool:
         """Whether to choose from a window of recorded instances at all, or to train on all of it.
 
         Always, but for the default of `AdaSelection`, which judges the evidence first.
 
         Args:
             signals: of the window, shape ``[b]`` each.
-            reduce: mean over the processes of a training, for a tensor of any shape.
+            processes: of a training with several: each judges its windows and those of the others as one.
         """
-        return self._gate.opens(signals, reduce)
+        return self._gate.opens(signals, processes)
 
     @property
     def observes(self) -> bool:

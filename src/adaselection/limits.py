@@ -14,7 +14,7 @@ from adaselection.errors import ArgumentError
 from adaselection.registry import methods
 
 LOADER_FIRST = "The loader comes first, and the policy after it."
-_WINDOW_ROWS = 2**18
+_WINDOW_ROWS, _LEAST_ROWS = 2**18, 2**14  # of a window at most; of each process, however many there are
 _WAITS, _WAITS_TOLD = 3.0, 30.0  # walks after which an instance is drawn by force; where labels are known to be wrong
 _JUDGED_ROWS, _JUDGED = 2**12, 8  # least rows of a window that a gate judges, and so many windows of a walk at most
 
@@ -90,9 +90,15 @@ def window_batches(window: int | None, rows: int, size: int, policy: Policy) -> 
 
 
 def _default_window(rows: int, policy: Policy) -> int:
-    """A whole walk; an eighth of it or 4,096 instances for a policy with a gate, which then judges more often."""
-    parts = min(_JUDGED, rows // _JUDGED_ROWS) if policy.verdict else 1
-    return min(_WINDOW_ROWS, math.ceil(rows / max(1, parts)))
+    """A whole walk; an eighth of it or 4,096 instances for a policy with a gate, which then judges more often.
+
+    Processes judge their windows as one: of several each has its part of the window of one.
+    """
+    if not policy.verdict:
+        return min(_WINDOW_ROWS, rows)
+    world = distributed.world_size()
+    parts = max(1, min(_JUDGED, world * rows // _JUDGED_ROWS))
+    return min(max(_LEAST_ROWS, _WINDOW_ROWS // world), math.ceil(rows / parts))
 
 
 def policy_of(given: object, name: str = "policy") -> Policy:

@@ -7,14 +7,13 @@ import torch
 from adaselection import functional as F  # noqa: N812
 from adaselection.conditions import WRONG
 from adaselection.crowd import Crowd
-from adaselection.step import Reduce
 from adaselection.thresholds import Evidence, Thresholds
 from adaselection.types import Signals
 
 _LATER = 10.0  # walks of ``trusted`` on end after which the cut is that of the roots, where wrong labels are known
 
 
-def cut(signals: Signals, reduce: Reduce | None = None) -> dict[str, float]:
+def cut(signals: Signals) -> dict[str, float]:
     """Where the average losses are cut if their roots are, as ``threshold``, and the ``share`` above.
 
     In a long training the losses of what is left out rise without end, and the cut between the means of the groups with
@@ -23,8 +22,7 @@ def cut(signals: Signals, reduce: Reduce | None = None) -> dict[str, float]:
     averages = signals.smoothed.double()
     roots = averages.clamp_min(0.0).sqrt()
     edge = averages[roots <= F.two_groups(roots).threshold].max()  # one of them, which a square need not be
-    found = torch.stack((edge, (averages > edge).double().mean()))
-    return dict(zip(("threshold", "share"), (found if reduce is None else reduce(found)).tolist(), strict=True))
+    return {"threshold": float(edge), "share": float((averages > edge).double().mean())}
 
 
 def late(walks: float, seen: Evidence, need: Thresholds) -> bool:
@@ -32,7 +30,7 @@ def late(walks: float, seen: Evidence, need: Thresholds) -> bool:
     return need.known and walks >= _LATER and seen.numbers != 1 and seen.negative <= 0
 
 
-def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, reduce: Reduce | None = None) -> Crowd:
+def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float) -> Crowd:
     """The groups of the square roots of the average losses, where these tell what is wrong and the losses do not.
 
     They are the errors where losses are squared errors. Squares of errors of every size have no gap, and the largest
@@ -44,7 +42,6 @@ def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, redu
         signals: of the window.
         need: where the evidence suffices.
         level: mean loss after the first walk; what is wrong is above.
-        reduce: mean over the processes; None if there is one.
     """
     if not (seen.tau > need.tailed and seen.apart <= need.apart):
         return seen
@@ -53,8 +50,7 @@ def by_roots(seen: Crowd, signals: Signals, need: Thresholds, level: float, redu
     threshold = groups.threshold.square()
     upper = averages > threshold
     sums = [torch.where(group, averages, 0.0).sum() / group.sum().clamp_min(1) for group in (~upper, upper)]
-    found = torch.stack([threshold, groups.separation, groups.share, *sums])
-    edge, roots, share, lower, above = (found if reduce is None else reduce(found)).tolist()
+    edge, roots, share, lower, above = torch.stack([threshold, groups.separation, groups.share, *sums]).tolist()
     if not above > WRONG * level:
         return seen
     if not roots > need.rooted:

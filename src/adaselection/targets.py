@@ -16,6 +16,7 @@ from adaselection import functional as F  # noqa: N812
 from adaselection import kinds
 from adaselection._shapes import Bool, Float, Shaped
 from adaselection.bulk import joined
+from adaselection.processes import Processes
 from adaselection.tree import Batch
 
 _NAMES = ("labels", "label", "targets", "target", "y")
@@ -141,9 +142,9 @@ class ByTarget:
         self._upper = torch.cat((self._upper, upper[:room].cpu()))
 
     def told(
-        self, explained: float, numbers: float, common: float, emptied: float
+        self, explained: float, numbers: float, common: float, emptied: float, processes: Processes | None = None
     ) -> tuple[float, float, float, float]:
-        """What the targets tell; as given if none is known.
+        """What the targets tell, those of all processes together; as given if none is known.
 
         Returns:
             How far they explain which are of the upper group, `functional.explained` of classes and the larger of
@@ -151,12 +152,20 @@ class ByTarget:
             columns that are numbers; the largest share that a value of any of them has; and `functional.emptied`, the
             most of all columns, 0 for numbers. Classes are whole numbers with enough rows each.
         """
-        known = [(column.isfinite(), column) for column in self._values.T]
-        found = [_told(column[finite], self._upper[finite]) for finite, column in known if bool(finite.any())]
+        values, upper = (self._values, self._upper) if processes is None else self._pooled(processes)
+        known = [(column.isfinite(), column) for column in values.T]
+        found = [_told(column[finite], upper[finite]) for finite, column in known if bool(finite.any())]
         if not found:
             return explained, numbers, common, emptied
         parts, all_numbers, shares, classes = zip(*found, strict=True)
         return max(parts), sum(all_numbers) / len(found), max(shares), max(classes)
+
+    def _pooled(self, processes: Processes) -> tuple[Tensor, Tensor]:
+        """Values and upper groups of all processes, of each an equal part of the rows that one would look at."""
+        room = _ROWS // processes.world
+        wide = _widened(self._values[:room].double(), _PARTS)
+        rows = processes.rows(torch.cat((wide, self._upper[:room].double().unsqueeze(1)), 1))
+        return rows[:, :_PARTS], rows[:, _PARTS] == 1
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken."""

@@ -66,19 +66,18 @@ class Tenure:
             return {}
         return {self._gave: lacks(self._gave, self._ended, self._need, now=True)}
 
-    def judge(self, seen: Evidence) -> None:
-        """Give the weight to the member that the evidence of a window speaks for."""
+    def judge(self, seen: Evidence) -> str:
+        """Give the weight to the member that the evidence of a window speaks for; returns it."""
         was = self.member
         self.verdict = ruling(seen, self._need, now=was)
         self.member = "uniform" if self.verdict == RARE else self.verdict
         self._windows += 1
-        if self.member == was:
-            return
-        if was != "uniform":
+        if was not in ("uniform", self.member):
             self._gave, self._ended = was, seen
-        if self.member != "uniform":
+        if self.member not in ("uniform", was):
             self._came, self._began, self._since = self.member, seen, self._windows
             self._way = which(self.member, seen, self._need)
+        return self.member
 
     def state_dict(self) -> dict[str, Any]:
         """Who has it, and what is known of the changes."""

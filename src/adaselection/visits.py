@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from adaselection import kinds
 from adaselection._shapes import Float
 from adaselection.functional.evidence import Movement
+from adaselection.processes import Processes
 
 _KEEP, _MEMORY = 0.5, 1000.0  # share of the sums, and most visits, that are carried on from window to window
 _NAMES = ("sums", "progress", "found")
@@ -53,14 +54,11 @@ class Visits:
         """Take losses, and what each stands for: of the draws of ``hard``, and of all, as `worth.stood_for` says."""
         self._found += (counts @ torch.stack((losses, torch.ones_like(losses))).T).flatten().cpu()
 
-    def numbers(self) -> Float[Tensor, " n"]:
-        """All sums, for the processes of a training to bring together."""
-        return torch.cat((self._sums, self._found, self._progress))
-
-    @staticmethod
-    def read(numbers: Sequence[Any]) -> Seen:
-        """What `numbers` say, as plain numbers, which cost far less than tensors."""
-        *sums, chosen, draws, total, rows, visits, before, now = numbers
+    def seen(self, processes: Processes | None = None) -> Seen:
+        """What the sums say, those of all processes together, as plain numbers, which cost far less than tensors."""
+        numbers = torch.cat((self._sums, self._found, self._progress))
+        numbers = numbers if processes is None else processes.total(numbers)
+        *sums, chosen, draws, total, rows, visits, before, now = numbers.tolist()
         finds = chosen * rows / (draws * total) if draws * total > 0 else 0.0
         return Seen(Movement(*sums), finds, visits, before, now)
 
@@ -68,7 +66,7 @@ class Visits:
         """Begin the next window with half of the sums, and of no more visits than are worth remembering.
 
         Args:
-            visits: of the upper group, behind the sums.
+            visits: of the upper group, behind the sums; of all processes together.
             least: visits of them to remember at least, so that there are never too few to judge by.
         """
         count = max(1.0, visits)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from adaselection import functional as F  # noqa: N812
+from adaselection import kinds
 from adaselection._shapes import Bool, Float
 
 _WRONG_IS = 3.0  # mean loss of the upper group in the unit of `doubts`, where P is 5 %
@@ -99,6 +101,15 @@ class Worth:
         """The sums."""
         return dict(self._sums)
 
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Refuse what is no `state_dict`.
+
+        Raises:
+            StateError: it is not.
+        """
+        kinds.check(self.state_dict(), state, "evidence")
+        kinds.numbers(self.state_dict(), state, _NAMES, "evidence")
+
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on from `state_dict`."""
+        """Go on from `state_dict`, which `check` has seen."""
         self._sums = {name: float(state[name]) for name in _NAMES}

@@ -247,8 +247,8 @@ def test_a_shut_gate_is_not_disturbed_by_the_last_share() -> None:
 class Shut(AdaSelection):
     """The default with its gate held shut, whatever the evidence."""
 
-    def opens(self, signals: Any, *, reduce: Any = None) -> bool:
-        super().opens(signals, reduce=reduce)
+    def opens(self, signals: Any, *, processes: Any = None) -> bool:
+        super().opens(signals, processes=processes)
         return False
 
 

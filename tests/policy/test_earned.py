@@ -301,23 +301,6 @@ def test_negative_losses_are_not_drawn_in_proportion() -> None:
     assert "hard" not in Stream(lambda *given: tail(*given) - 0.01).run(12).members
 
 
-def test_a_negative_loss_of_one_process_counts_for_all() -> None:
-    policy = Stream(tail).run(9).policy  # ``hard`` has the weight
-    window = Signals(
-        torch.from_numpy(np.random.default_rng(0).exponential(size=SIZE) ** 3).float(), ages=torch.ones(SIZE)
-    )
-    state = policy.state_dict()
-    assert policy.opens(window, reduce=lambda mine: mine)
-    policy.load_state_dict(state)
-
-    def with_another(mine: torch.Tensor) -> torch.Tensor:
-        theirs = mine.clone()
-        theirs[6] = 1 / SIZE  # one of its losses is negative
-        return (mine + theirs) / 2
-
-    assert not policy.opens(window, reduce=with_another)
-
-
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
 def test_wrong_labels_are_left_out_within_a_few_walks(share: float) -> None:
     stream = Stream(wrong(share)).run(12)
@@ -501,21 +484,6 @@ def test_roots_are_looked_at_where_targets_are_numbers(targets: str) -> None:
     assert ("trusted" in stream.members) == (targets in {"numbers", "whole"})
 
 
-@pytest.mark.parametrize(("explained", "emptied", "opened"), [(0.0, 0.0, False), (-0.5, 0.0, True), (-0.5, 0.9, False)])
-def test_labels_of_every_process_count(explained: float, emptied: float, opened: bool) -> None:
-    """Half of the processes see that it is a matter of classes, the others not: the mean counts."""
-    alone = Stream(wrong(0.3), targets=np.where(first(0.3, NUMBERS), 1, 0)).run(3)
-
-    def mean(values: torch.Tensor) -> torch.Tensor:
-        values = values.clone()
-        for place, other in ((7, explained), (10, emptied)):
-            assert values[place] > 0.9
-            values[place] = (values[place] + other) / 2
-        return values
-
-    assert alone.policy.opens(alone.read(NUMBERS), reduce=mean) == opened
-
-
 def test_negative_losses_are_not_doubted() -> None:
     assert "uncertain" not in Stream(lambda *given: contradicted(0.4)(*given) - 0.9).run(12).members
 
@@ -649,7 +617,7 @@ def test_a_state_is_a_copy_and_another_one_is_refused() -> None:
     stream.run(2)
     assert torch.equal(state["earned"]["visits"]["sums"], sums)
     some = {name: state["earned"][name] for name in ("members", "wrong_labels")}
-    with pytest.raises(StateError, match="lacks visits"):
+    with pytest.raises(StateError, match="lacks seen, visits"):
         stream.policy.load_state_dict({**state, "earned": some | {"now": 0}})
 
 

@@ -24,7 +24,7 @@ PLACES = (np.arange(20_000) + 0.5) / 20_000
 
 
 def seen_of(losses: Tensor) -> Crowd:
-    return crowd(Signals(losses), torch.empty(0, dtype=torch.float64))[0]
+    return crowd(Signals(losses))
 
 
 def rooted(losses: Tensor, level: float = 0.0, need: Thresholds = NEED, **more: Any) -> Crowd:
@@ -82,25 +82,6 @@ def test_roots_count_where_the_tail_is_long_and_the_losses_themselves_are_no_two
     losses = torch.tensor([1.0] * 9 + [400.0])
     seen = Crowd(1.0, apart, 0.1, 1.0, 40.9, tau, 0.0)
     assert (by_roots(seen, Signals(losses), NEED, 1.0).roots > 0) == looks
-
-
-def test_processes_bring_together_what_each_sees() -> None:
-    """One has an outlier in ten losses, the other none."""
-    parts = [torch.tensor([1.0] * 9 + [400.0]), torch.ones(10)]
-    each: list[Tensor] = []
-
-    def gather(values: Tensor) -> Tensor:
-        each.append(values)
-        return values
-
-    seen = Crowd(1.0, 0.7, 0.1, 1.0, 40.9, 3.0, 0.0)
-    for part in parts:
-        by_roots(seen, Signals(part), NEED, 1.0, gather)
-    found = by_roots(seen, Signals(parts[0]), NEED, 1.0, lambda _: torch.stack(each).mean(0))
-    assert found == seen._replace(roots=0.5)  # too little: the groups stay as they were
-    need = Thresholds(rooted=0.4)
-    found = by_roots(seen, Signals(parts[0]), need, 1.0, lambda _: torch.stack(each).mean(0))
-    assert (found.roots, found.share, found.lower) == pytest.approx((0.5, 0.05, 1.0))
 
 
 def test_wide_outliers_of_a_regression_are_left_out() -> None:

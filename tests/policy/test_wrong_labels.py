@@ -75,13 +75,6 @@ def test_the_lower_cut_by_hand() -> None:
         assert found["share"] == pytest.approx(sum(root**2 > edge for root in roots) / 4)
 
 
-def test_the_cut_is_the_mean_of_all_processes() -> None:
-    signals = Signals(torch.tensor([0.0, 1.0, 16.0, 25.0]))
-    other = torch.tensor([3.0, 0.25], dtype=torch.float64)
-    found = cut(signals, lambda mine: (mine + other) / 2)
-    assert found == {"threshold": 2.0, "share": 0.375}
-
-
 def test_a_saved_policy_goes_on_with_the_lower_cut() -> None:
     stream = Told(two_heights).run(14)
     state = stream.policy.state_dict()
