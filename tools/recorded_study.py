@@ -20,6 +20,7 @@ And `hard` has a second way to open, for classes. With it all of digits and mnis
 labels from the start: the cells of mnist and cifar10 in which it opens have the new runs, all others give what the code
 before gives on the same machine, as do full runs of cifar10 with wrong labels. The clean runs of `gpu` had that way
 when its bound, `taught`, was no setting yet.
+`katharopoulos_fleuret` ran again when rows that come by force got the weights of one draw.
 docs/results says which runs of the other parts are missing.
 """
 
