@@ -139,8 +139,8 @@ class Earned(Gate):
 
     def _look_at(self, window: Signals, processes: Processes | None) -> Crowd:
         """How a window lies; takes what its targets tell on the way, which says how to look."""
-        now = self._now
-        told = self._by_target.told(now["explained"], now["numbers"], now["common"], now["emptied"], processes)
+        now, rows = self._now, self.windows * len(window.losses)
+        told = self._by_target.told(now["explained"], now["numbers"], now["common"], now["emptied"], rows, processes)
         found = agreed((*told, *crowd(window)), processes)
         seen = Crowd(*found[len(_TOLD) :])
         now |= zip(_TOLD, found, strict=False)

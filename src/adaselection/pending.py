@@ -88,7 +88,8 @@ class Pending:
             "numbers": torch.tensor(self._numbers, dtype=torch.int64),
             "runs": [list(run) for run in self._runs],
             "losses": joined(self._losses).cpu(),
-            "targets": together(self._targets).cpu().double(),
+            "targets": (targets := together(self._targets)).cpu().double(),
+            "integral": not targets.is_floating_point(),
             "columns": {name: joined(values).cpu() for name, values in self._columns.items()},
         }
 
@@ -119,9 +120,9 @@ class Pending:
                     f"the recorder state is damaged: {name} is of shape {tuple(values.shape)}, and {rows} rows wait. "
                     "Take an undamaged checkpoint."
                 )
-        found = cls()
+        found, targets = cls(), state["targets"].long() if state["integral"] else state["targets"]
         if rows:
             found._numbers, found._runs = array("q", state["numbers"].tolist()), [list(run) for run in state["runs"]]
-            found._losses, found._targets = [state["losses"].clone()], [state["targets"].clone()]
+            found._losses, found._targets = [state["losses"].clone()], [targets.clone()]
             found._columns = {name: [values.clone()] for name, values in columns.items()}
         return found

@@ -156,7 +156,7 @@ class Recorder:
             for info in updates:
                 columns |= info(before, losses)
         before = self.records.exchange(self._to_ids(numbers), losses, now=stamps, **columns)
-        before = replace(before, targets=targets.to(losses.device).double())
+        before = replace(before, targets=targets.to(losses.device))
         if (once := first_of_each(numbers)) is not None:  # the record says nothing of the visits in between
             before, losses = before.at(once), losses[once]
         self.policy.observe(before, losses)

@@ -128,9 +128,10 @@ class ByTarget:
 
     def clear(self) -> None:
         """Begin anew."""
+        self._integral = True  # as labels are, and no amounts that a model predicts
         self._values, self._upper = _nothing(0), torch.empty(0, dtype=torch.bool)
 
-    def see(self, targets: Float[Tensor, "k p"] | None, upper: Bool[Tensor, " k"]) -> None:
+    def see(self, targets: Shaped[Tensor, "k p"] | None, upper: Bool[Tensor, " k"]) -> None:
         """Take instances, and whether each is of the upper group."""
         if targets is None or not len(upper):
             return
@@ -138,39 +139,60 @@ class ByTarget:
         room = _ROWS - len(self._values)
         if not targets.shape[1] or room <= 0:
             return
+        self._integral = self._integral and not targets.is_floating_point()
         self._values = together([self._values, targets[:room].cpu()]).double()
         self._upper = torch.cat((self._upper, upper[:room].cpu()))
 
     def told(
-        self, explained: float, numbers: float, common: float, emptied: float, processes: Processes | None = None
+        self,
+        explained: float,
+        numbers: float,
+        common: float,
+        emptied: float,
+        walk: int = 0,
+        processes: Processes | None = None,
     ) -> tuple[float, float, float, float]:
-        """What the targets tell, those of all processes together; as given if none is known.
+        """What the targets tell, those of all processes together; the first four as given if none is known.
+
+        Args:
+            explained: what they told before.
+            numbers: likewise.
+            common: likewise.
+            emptied: likewise.
+            walk: instances of a walk, of which these may be few.
+            processes: of a training with several.
 
         Returns:
             How far they explain which are of the upper group, `functional.explained` of classes and the larger of
             `functional.one_sided` and that of numbers that many rows have, the most of all columns; the share of the
             columns that are numbers; the largest share that a value of any of them has; and `functional.emptied`, the
-            most of all columns, 0 for numbers. Classes are whole numbers with enough rows each.
+            most of all columns, 0 for numbers. Classes are whole numbers with enough rows each: of those looked at, or,
+            where they are integers, of a walk.
         """
-        values, upper = (self._values, self._upper) if processes is None else self._pooled(processes)
+        values, upper, integral = self._values, self._upper, self._integral
+        if processes is not None:
+            values, upper, integral = self._pooled(processes)
+        walk = walk if integral else 0
         known = [(column.isfinite(), column) for column in values.T]
-        found = [_told(column[finite], upper[finite]) for finite, column in known if bool(finite.any())]
+        found = [_told(column[finite], upper[finite], walk) for finite, column in known if bool(finite.any())]
         if not found:
             return explained, numbers, common, emptied
         parts, all_numbers, shares, classes = zip(*found, strict=True)
         return max(parts), sum(all_numbers) / len(found), max(shares), max(classes)
 
-    def _pooled(self, processes: Processes) -> tuple[Tensor, Tensor]:
+    def _pooled(self, processes: Processes) -> tuple[Tensor, Tensor, bool]:
         """Values and upper groups of all processes, of each an equal part of the rows that one would look at."""
         room = _ROWS // processes.world
-        wide = _widened(self._values[:room].double(), _PARTS)
-        rows = processes.rows(torch.cat((wide, self._upper[:room].double().unsqueeze(1)), 1))
-        return rows[:, :_PARTS], rows[:, _PARTS] == 1
+        wide, upper = _widened(self._values[:room].double(), _PARTS), self._upper[:room].double()
+        own = torch.stack((upper, torch.full_like(upper, self._integral)), 1)
+        rows = processes.rows(torch.cat((wide, own), 1))
+        return rows[:, :_PARTS], rows[:, _PARTS] == 1, bool((rows[:, _PARTS + 1] == 1).all())
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken."""
         (found,) = (word for word, found in _FOUND.items() if found is self.found)
-        return {"values": self._values.clone(), "upper": self._upper.clone(), "found": found}
+        values, upper = self._values.clone(), self._upper.clone()
+        return {"values": values, "upper": upper, "integral": self._integral, "found": found}
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Refuse what is no `state_dict`.
@@ -187,15 +209,16 @@ class ByTarget:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`, which `check` has seen."""
         self._values, self._upper = state["values"].clone(), state["upper"].clone()
-        self.found = _FOUND[state["found"]]
+        self.found, self._integral = _FOUND[state["found"]], state["integral"]
 
 
-def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"]) -> tuple[float, float, float, float]:
+def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"], walk: int) -> tuple[float, float, float, float]:
     """What one column tells."""
     distinct, places = values.unique(return_inverse=True)
     counts = places.bincount(), places[upper].bincount(minlength=len(distinct))
     rows, above = (count.double() for count in counts)
-    classes = len(distinct) * _EACH <= len(values) and bool((distinct == distinct.round()).all())
+    enough = len(distinct) * _EACH <= len(values) or F.values_behind(len(distinct), len(values)) * _EACH <= walk
+    classes = enough and bool((distinct == distinct.round()).all())
     explained = F.explained(rows, above) if classes else max(F.one_sided(rows, above), _by_frequent(rows, above))
     return explained, float(not classes), float(rows.max()) / len(values), F.emptied(rows, above) if classes else 0.0
 

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from adaselection._shapes import Bool, Float, Int
+from adaselection._shapes import Bool, Float, Int, Shaped
 
 LossKind = Literal["cross_entropy", "squared_error", "other"]
 
@@ -39,8 +39,8 @@ class Signals:
         visits: how often the instance was trained on, shape ``[b]``, int64.
         irreducible: loss of each instance under a model trained on other data, shape ``[b]``; for ``rho_loss``.
         targets: what the batches say that each instance is, classes or numbers, one column for each part that may say
-            it, NaN where it is not known, shape ``[b, p]``, float64. Filled in for `Policy.observe`, of batches handed
-            out while `Policy.reads_targets`.
+            it, NaN where it is not known, shape ``[b, p]``; float64, or integers where all are such. Filled in for
+            `Policy.observe`, of batches handed out while `Policy.reads_targets`.
         columns: further columns of the record, by name, shape ``[b]`` each.
     """
 
@@ -54,7 +54,7 @@ class Signals:
     ages: Float[Tensor, " b"] | None = None
     visits: Int[Tensor, " b"] | None = None
     irreducible: Float[Tensor, " b"] | None = None
-    targets: Float[Tensor, "b p"] | None = None
+    targets: Shaped[Tensor, "b p"] | None = None
     columns: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property

@@ -245,6 +245,63 @@ def test_outliers_among_rounded_numbers_are_not_explained_by_being_rare(off: str
     assert counts.told(*BEFORE)[0] == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "classes", "walk", "numeric"),
+    [
+        (torch.int64, 2000, 20_000, 0.0),  # ten rows each
+        (torch.int32, 2000, 20_000, 0.0),
+        (torch.float64, 2000, 20_000, 1.0),  # whole amounts may be meant
+        (torch.int64, 5000, 20_000, 1.0),  # four rows each
+        (torch.int64, 2000, 0, 1.0),
+        (torch.float64, 500, 0, 0.0),
+    ],
+)
+def test_integers_are_classes_where_a_walk_has_enough_rows_of_each(
+    dtype: torch.dtype, classes: int, walk: int, numeric: float
+) -> None:
+    chance = torch.Generator().manual_seed(0)
+    labels, upper = torch.randint(classes, (8192,), generator=chance), torch.rand(8192, generator=chance) < 0.2
+    counts = ByTarget()
+    counts.see(labels[:4000].to(dtype).unsqueeze(1), upper[:4000])
+    again = ByTarget()
+    again.load_state_dict(counts.state_dict())
+    again.see(labels[4000:].to(dtype).unsqueeze(1), upper[4000:])
+    explained, numbers, _, emptied = again.told(*BEFORE, walk)
+    assert numbers == numeric
+    assert abs(explained) < 0.05
+    assert emptied < 0.8
+
+
+def test_wrong_labels_of_two_thousand_classes_are_left_out_also_after_a_resume() -> None:
+    """Ten rows of each class, a fifth of them wrong; what waits for the next window is saved as integers too."""
+    rows = 20_000
+    chance = torch.Generator().manual_seed(0)
+    labels, wrong = torch.arange(rows) % 2000, torch.rand(rows, generator=chance) < 0.2
+    said = []
+    for breaks in (False, True):
+        order = torch.Generator().manual_seed(1)
+        plain = DataLoader(TensorDataset(torch.arange(rows), labels), 100, shuffle=True, generator=order)
+        loader = RecordedLoader(plain, AdaSelection(rate=0.5))
+        for number in range(8):
+            losses = torch.where(wrong, 4.0, 0.6**number)
+            for at, (numbers, _) in enumerate(loader):
+                loader.record(losses[numbers] * (1 + 0.1 * (numbers % 7)))
+                if breaks and number == 3 and at == 40:
+                    state = loader.state_dict()
+                    loader = RecordedLoader(plain, AdaSelection(rate=0.5))
+                    loader.load_state_dict(state)
+                    break
+            else:
+                continue
+            for numbers, _ in loader:
+                loader.record(losses[numbers] * (1 + 0.1 * (numbers % 7)))
+        report = loader.report()
+        assert report.targets_numeric is False
+        assert report.verdicts["trusted"] > 3
+        said.append((report.verdicts, report.opened))
+    assert said[0] == said[1]
+
+
 def test_numbers_of_instances_explain_nothing_and_so_many_rows_are_enough() -> None:
     chance = torch.Generator().manual_seed(0)
     counts = ByTarget()

@@ -254,3 +254,19 @@ def test_too_little_for_a_line_never_says_that_something_was_learnt() -> None:
     assert not any(value > 0 for value in (*few, line([1.0, 2.0, 3.0], [-1.0, -2.0, -3.0], level=0.0)))
     nobody = sums((np.zeros(2, dtype=bool), np.ones(2), np.ones(2), np.ones(2), 0.5))
     assert F.persistence(nobody) == 0
+
+
+@pytest.mark.parametrize(("values", "draws"), [(1, 50), (20, 30), (1000, 8192), (2000, 8192), (50_000, 8192)])
+def test_the_values_behind_some_draws(values: int, draws: int) -> None:
+    chance = torch.Generator().manual_seed(0)
+    found = [F.values_behind(len(torch.randint(values, (draws,), generator=chance).unique()), draws) for _ in range(20)]
+    assert sum(found) / 20 == pytest.approx(values, rel=0.1)
+
+
+def test_the_values_behind_draws_at_the_ends() -> None:
+    assert F.values_behind(0, 0) == 0
+    assert F.values_behind(1, 1) == F.values_behind(9, 9) == math.inf
+    assert F.values_behind(1, 9) == pytest.approx(1, rel=0.01)
+    assert [F.values_behind(distinct, 9) for distinct in range(1, 9)] == sorted(
+        F.values_behind(distinct, 9) for distinct in range(1, 9)
+    )

@@ -14,7 +14,8 @@ import torch
 from adaselection import AdaSelection, Signals, SingleMethod, conditions, keeping, targets, worth
 from adaselection import functional as F  # noqa: N812
 from adaselection.errors import StateError
-from adaselection.functional.evidence import _ERRORS, two_groups
+from adaselection.functional.by_target import _ERRORS
+from adaselection.functional.evidence import two_groups
 from adaselection.members import MEMBERS
 from adaselection.thresholds import Thresholds
 from adaselection.verdicts import RARE

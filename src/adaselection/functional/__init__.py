@@ -1,16 +1,14 @@
 """The equations as pure functions, tensor in and tensor out: one function per equation."""
 
+from adaselection.functional.by_target import emptied, explained, one_sided, values_behind
 from adaselection.functional.draws import inclusion_probabilities, sample_weights, systematic_draw
 from adaselection.functional.evidence import (
     UNIMODAL,
     Movement,
     Split,
-    emptied,
-    explained,
     learnt_error,
     learnt_from_others,
     movement,
-    one_sided,
     persistence,
     trusted,
     two_groups,
@@ -162,6 +160,7 @@ __all__ = [
     "uniform_inclusion",
     "update_log_weights",
     "upper_confidence",
+    "values_behind",
     "variance_gain",
     "variance_utility",
     "with_floor",
