@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from adaselection import checks
 from adaselection.errors import ArgumentError
 from adaselection.functional.signs import (
     ClassExposure,
@@ -97,6 +99,7 @@ class Diagnosis:
 def diagnose(
     signals: Signals,
     *,
+    kind: LossKind | None = None,
     targets: Tensor | None = None,
     weights: Tensor | None = None,
     predictions: Tensor | None = None,
@@ -108,6 +111,9 @@ def diagnose(
 
     Args:
         signals: of all instances, as the record of losses gives them: needs `visits` and `ages`.
+        kind: what the losses are; that of the signals if None. A record does not know: pass ``"cross_entropy"`` for
+            a plain cross-entropy, without class weights or label smoothing, to have wrong labels judged by the
+            probability of the label.
         targets: what was trained on, shape ``[n]``. Integers are classes; numbers of regression are not looked at.
         weights: of the methods, shape ``[m]``.
         predictions: predicted classes, integers.
@@ -117,8 +123,9 @@ def diagnose(
             was trained on within so many counts as covered.
 
     Raises:
-        ArgumentError: signals lack visits or ages, or a column has another length.
+        ArgumentError: signals lack visits or ages, a column has another length, or there is no such kind.
     """
+    kind = checks.one_of("kind", kind, get_args(LossKind), optional=True) or signals.kind
     if signals.visits is None or signals.ages is None:
         raise ArgumentError(
             "these signals have no visits or no ages, and a diagnosis is made from the record of the instances. "
@@ -130,12 +137,12 @@ def diagnose(
     has_classes = targets is not None and not targets.is_floating_point()
     return Diagnosis(
         instances=len(losses),
-        kind=signals.kind,
+        kind=kind,
         coverage=coverage(signals.ages, signals.visits, pass_length),
         lately=float(pass_length),
         never=int((signals.visits == 0).sum()),
         exposure=class_exposure(targets, signals.visits) if targets is not None and has_classes else None,
-        noise=suspected_noise(losses, signals.visits, kind=signals.kind),
+        noise=suspected_noise(losses, signals.visits, kind=kind),
         collapse=collapse(weights, predictions),
         fit=fit_signs(curve or (), recorded=losses, held_out=held_out or ()),
     )

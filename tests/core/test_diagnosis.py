@@ -1,6 +1,7 @@
 """The diagnosis against slow references, on groups made up and on the edges."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaselection import Signals, diagnosis
+from adaselection import RecordedLosses, Signals, diagnosis
 from adaselection.errors import ArgumentError
 from adaselection.functional.mixture import two_groups
 
@@ -259,6 +260,36 @@ def test_a_share_from_old_losses_comes_with_a_caution(recent, warned):
     assert ("losses are old" in str(found)) == warned
 
 
+def test_the_kind_of_the_losses_may_be_said_as_a_record_does_not_know_it():
+    """A model that is not far yet: 1.2 and 3 are apart, but no outliers of losses of unknown kind."""
+    losses, wrong = noisy_losses(2000, low=1.2, high=3.0)
+    losses = torch.where(wrong, losses, 1.2 * (losses / 1.2).sqrt())
+    record = RecordedLosses(2000)
+    for number in range(3):
+        record.update(torch.arange(2000), losses, now=number)
+    signals = record.read(torch.arange(2000), now=2)
+    unknown = diagnosis.diagnose(signals)
+    assert (unknown.kind, unknown.noise.share) == ("other", None)
+    assert unknown.noise.reason.startswith("unknown: two groups")
+    assert 'pass kind="cross_entropy"' in unknown.noise.reason
+    found = diagnosis.diagnose(signals, kind="cross_entropy")
+    assert found.noise.share == pytest.approx(0.2, abs=0.03)
+    assert "suspected label noise  2" in str(found)
+    assert str(found) == str(diagnosis.diagnose(replace(signals, kind="cross_entropy")))
+    assert str(diagnosis.diagnose(replace(signals, kind="cross_entropy"), kind="other")) == str(unknown)
+    assert "harder, not wrong" in diagnosis.diagnose(signals, kind="squared_error").noise.reason
+
+
+@pytest.mark.parametrize("losses", [noisy_losses(1000, low=0.5, high=2.0)[0], torch.ones(200), torch.rand(500) + 1])
+def test_losses_of_unknown_kind_are_never_said_not_to_be_wrong(losses):
+    found = diagnosis.suspected_noise(losses, often(losses))
+    assert found.share is None
+    assert "not wrong" not in found.reason
+    assert found.reason.endswith('pass kind="cross_entropy" if that is what these losses are')
+    of_known_kind = diagnosis.suspected_noise(losses, often(losses), kind="squared_error").reason
+    assert "pass kind" not in of_known_kind
+
+
 def test_diagnose_leaves_what_has_no_record_alone_and_takes_numbers_as_targets():
     losses, _ = noisy_losses(1000)
     valid = torch.ones(1000, dtype=torch.bool)
@@ -276,6 +307,10 @@ def test_errors_say_what_to_give():
     one = torch.ones(3)
     with pytest.raises(ArgumentError, match=r"RecordedLosses\.read"):
         diagnosis.diagnose(Signals(losses=one))
+    told = Signals(losses=one, visits=torch.ones(3, dtype=torch.int64), ages=one)
+    unchecked = getattr(diagnosis.diagnose, "__wrapped__", diagnosis.diagnose)  # without the types that tests check
+    with pytest.raises(ArgumentError, match=r"kind='crossentropy' is unknown\. Did you mean 'cross_entropy'"):
+        unchecked(told, kind="crossentropy")
     with pytest.raises(ArgumentError, match="one number per instance"):
         diagnosis.coverage(one, torch.ones(4, dtype=torch.int64))
     with pytest.raises(ArgumentError, match="at least 0"):

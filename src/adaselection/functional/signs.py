@@ -134,7 +134,8 @@ def suspected_noise(
     Args:
         losses: recorded losses, better their moving averages, shape ``[n]``. Non-finite ones are not judged.
         visits: how often each instance was trained on, shape ``[n]``.
-        kind: what the losses are; all but cross-entropy are taken in units of their median.
+        kind: what the losses are; all but cross-entropy are taken in units of their median, and of ``"other"``
+            high ones that are not far off may still be wrong.
         least_visits: an instance of fewer visits is not judged: its loss is that of an early model.
 
     Raises:
@@ -151,7 +152,7 @@ def suspected_noise(
     unit = 1.0 if kind == "cross_entropy" else values.median().item() / _CHI or 1.0
     values = (values / unit + _SOFTENING).log()
     groups = two_groups(values)
-    weak = _weakness(groups, math.log(2) if kind == "cross_entropy" else _OUTLIER)
+    weak = _weakness(groups, kind)
     if weak or groups is None:
         return SuspectedNoise(None, suspicion, weak)
     suspicion[judged] = groups.upper(values)
@@ -160,14 +161,18 @@ def suspected_noise(
     return SuspectedNoise(suspicion[judged].mean().item(), suspicion, reason)
 
 
-def _weakness(groups: TwoGroups | None, wrong: float) -> str:
-    """Why the evidence is weak; empty where it is strong."""
+def _weakness(groups: TwoGroups | None, kind: LossKind) -> str:
+    """Why the evidence is weak; empty where it is strong. Of losses of unknown kind nothing is ruled out."""
+    other = kind == "other"
+    ask = '; pass kind="cross_entropy" if that is what these losses are' if other else ""
     if groups is None or groups.gain <= 0 or groups.separation < _SEPARATION or groups.valley > _VALLEY:
-        return "the losses form one group; hard and wrong look alike, or wrong labels are memorised by now"
+        return f"the losses form one group; hard and wrong look alike, or wrong labels are memorised by now{ask}"
+    wrong = math.log(2) if kind == "cross_entropy" else _OUTLIER
     if math.exp(groups.means[1].item()) - _SOFTENING < wrong:
-        return "the instances of higher loss are learned too: they are harder, not wrong"
+        of_known_kind = "the instances of higher loss are learned too: they are harder, not wrong"
+        return f"unknown: two groups of losses, but the upper one is not far off{ask}" if other else of_known_kind
     if groups.shares[1] >= _MOST:
-        return "most instances have a high loss: the model has not learned them yet"
+        return f"most instances have a high loss: the model has not learned them yet{ask}"
     return ""
 
 
