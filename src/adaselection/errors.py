@@ -44,6 +44,13 @@ class UnknownLengthError(AdaSelectionError, TypeError):
     """
 
 
+class CopyError(AdaSelectionError, TypeError):
+    """A loader that was to be copied or pickled.
+
+    A `TypeError`, as Python says of anything else that cannot be pickled.
+    """
+
+
 class NonFiniteLossError(AdaSelectionError, FloatingPointError):
     """Too many NaN or infinite losses.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from adaselection import checks, distributed
 from adaselection.base import Policy
-from adaselection.errors import UnknownLengthError
+from adaselection.errors import CopyError, UnknownLengthError
 from adaselection.limits import Limits, check_policy, window_batches
 from adaselection.meter import Meter
 from adaselection.recorded_passes import RecordedPasses
@@ -94,6 +94,14 @@ class RecordedLoader:
 
     def __repr__(self) -> str:
         return f"RecordedLoader({self.policy!r}, batch_size={self.batch_size})"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse: a copy would share the walk that runs with this loader, and a pickle cannot hold it."""
+        raise CopyError(
+            "a RecordedLoader cannot be copied or pickled, as it is in the middle of a walk over its data. Build "
+            "another, RecordedLoader(train_loader, policy), with a policy of its own, and let it go on from this one: "
+            "other.load_state_dict(loader.state_dict()). For other processes build it in each of them."
+        )
 
     @property
     def records(self) -> RecordedLosses:

@@ -1,6 +1,7 @@
 """A recorded run that is killed after any batch goes on bit for bit; a state that does not fit changes nothing."""
 
 import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, RandomSampler, WeightedRandomSampler
 
 from adaselection import AdaSelection, Policy, RecordedLoader, SingleMethod
-from adaselection.errors import StateError
+from adaselection.errors import AdaSelectionError, CopyError, StateError
 from core.parts import data, ids, stored
 from core.recorded_parts import RecordedTrainer, passes, recorded
 
@@ -298,3 +299,24 @@ def test_a_state_of_a_shuffled_run_does_not_fit_one_in_order(shuffled: bool) -> 
 def test_what_is_no_state_is_refused() -> None:
     with pytest.raises(StateError, match="must be a dict"):
         recorded(40, 4).load_state_dict(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("taken", [0, 3])
+@pytest.mark.parametrize("of", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_is_refused_and_the_fix_that_is_named_works(of: Callable[[Any], Any], taken: int) -> None:
+    make = maker("default")
+    loader = make()
+    batches = iter(loader)
+    for _ in range(taken):
+        next(batches)
+        loader.record(torch.ones(4))
+    with pytest.raises(
+        CopyError, match=r"cannot be copied .*other\.load_state_dict\(loader\.state_dict\(\)\)"
+    ) as error:
+        of(loader)
+    assert isinstance(error.value, AdaSelectionError)
+    assert isinstance(error.value, TypeError)
+    other = make()
+    other.load_state_dict(copy.deepcopy(loader.state_dict()))
+    same(other.state_dict(), loader.state_dict())
+    assert other.position == taken
