@@ -88,7 +88,7 @@ def _targets(report: RecordedReport) -> str | None:
     found = "found in the batches, taken for"
     if not report.targets_numeric:
         return f"{found} classes"
-    scale = "" if report.selected else "; the gate can judge them if they are scaled to mean 0 and spread 1"
+    scale = "" if report.selected else "; if they are not yet, scale them to mean 0 and spread 1, which the gate needs"
     return f"{found} numbers{scale}"
 
 

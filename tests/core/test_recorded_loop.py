@@ -410,7 +410,7 @@ def test_the_report_says_what_targets_were_taken_for() -> None:
             for x, *_ in loader:
                 loader.record(x.squeeze(1) + 1)
         assert loader.report().targets_numeric is numeric
-        scale = "; the gate can judge them if they are scaled to mean 0 and spread 1" if numeric else ""
+        scale = "; if they are not yet, scale them to mean 0 and spread 1, which the gate needs" if numeric else ""
         told = f"found in the batches, taken for {word}{scale}\n" if word else "none found: rare classes may look wrong"
         assert f"\ntargets          {told}" in str(loader.report())
         opened = str(replace(loader.report(), selected=1, verdicts={"trusted": 1}))
