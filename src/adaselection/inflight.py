@@ -17,14 +17,21 @@ class InFlight(deque[Drawn]):
 
     Attributes:
         most: batches that waited when the first losses of this pass came in; 0 before.
+        silent: whether none of this pass got `record` or `skip`.
     """
 
     most = 0
+    silent = True
 
     def clear(self) -> None:
-        """Forget all of them, and how many waited."""
+        """Forget all of them, how many waited, and whether losses came."""
         super().clear()
-        self.most = 0
+        self.most, self.silent = 0, True
+
+    def popleft(self) -> Drawn:
+        """The oldest, whose losses came or will not come."""
+        self.silent = False
+        return super().popleft()
 
     def oldest(self) -> Drawn:
         """The batch whose losses come now.
@@ -36,7 +43,7 @@ class InFlight(deque[Drawn]):
             raise AdaSelectionError(
                 "record() was called more often than batches were handed out; call it once for each batch."
             )
-        self.most = self.most or len(self)
+        self.most, self.silent = self.most or len(self), False
         if len(self) > self.most:
             missing = len(self) - self.most
             raise AdaSelectionError(
@@ -57,4 +64,13 @@ def forgotten(what: str) -> str:
     return (
         f"{what}, so nothing can be chosen from them. Write loss = loader.record(per_sample_losses) in the loop, once "
         "for each batch, in the order of the batches."
+    )
+
+
+def unheard(batches: int) -> str:
+    """What to do about a pass that was left after so many batches, none of which got `record` or `skip`."""
+    what = f"the last pass was left after {count(batches)}, none of which got record() or skip()"
+    return (
+        f"{forgotten(what)} They are handed out again by the next pass. To look at batches without training, iterate "
+        "over loader.plain."
     )

@@ -171,7 +171,12 @@ class RecordedLoader:
         return self._passes.steady_length() * checks.count("passes", passes, 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Start a pass, or go on with the one of a loaded state. What was not recorded is handed out again."""
+        """Start a pass, or go on with the one of a loaded state. What was not recorded is handed out again.
+
+        Raises:
+            AdaSelectionError: none of several batches of the last pass got `record` or `skip`.
+            ShardingError: the processes begin the pass differently.
+        """
         return self._passes.start()
 
     def record(

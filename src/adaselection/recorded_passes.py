@@ -11,7 +11,7 @@ from adaselection.base import Policy
 from adaselection.chooser import Chooser
 from adaselection.drawn import Drawn
 from adaselection.errors import AdaSelectionError, EmptyLoaderError, StateError
-from adaselection.inflight import count, forgotten
+from adaselection.inflight import count, forgotten, unheard
 from adaselection.limits import Limits
 from adaselection.place import NEWER
 from adaselection.recorder import Recorder
@@ -68,9 +68,11 @@ class RecordedPasses:
         """Start a pass, or go on with the one of a loaded state; what was not recorded is handed out again."""
         if not self.recorder.sharded:
             distributed.refuse_unsharded(self.walks.loader)
-        back = self.recorder.take_back()
+        silent, back = self.recorder.waiting.silent, self.recorder.take_back()
         self.walks.put_back(back)
         self.given = max(0, self.given - len(back))
+        if silent and len(back) > _IN_FLIGHT:
+            raise AdaSelectionError(unheard(len(back)))
         if self.given and not self._resumed:
             self._end()
         if self.chooser.limits.annealing(self.recorder.passes):

@@ -1,0 +1,83 @@
+"""Loops that leave a pass and never ask for one batch more than it has: by `next`, by `break`, as frameworks do."""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+
+from adaselection import AdaSelection, RecordedLoader, SingleMethod
+from adaselection.errors import AdaSelectionError, NonFiniteLossError
+from core.parts import ids
+from core.recorded_parts import passes, recorded
+
+Loop = Callable[[RecordedLoader], list[Any]]
+
+
+def by_next(loader: RecordedLoader) -> list[Any]:
+    batches = iter(loader)
+    return [next(batches) for _ in range(len(loader))]
+
+
+def by_break(loader: RecordedLoader) -> list[Any]:
+    seen = []
+    for batch in loader:
+        seen.append(batch)
+        if len(seen) == len(loader):
+            break
+    return seen
+
+
+LOOPS: tuple[Loop, ...] = (by_next, by_break)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_forgotten_record_is_told_by_the_next_pass_and_nothing_is_lost(loop: Loop, workers: int) -> None:
+    loader = recorded(40, 4, SingleMethod("big_loss", 0.5), num_workers=workers)
+    first = [ids(batch) for batch in loop(loader)]
+    assert first == [list(range(start, start + 4)) for start in range(0, 20, 4)]
+    words = (
+        r"left after 5 batches, none of which got record\(\) or skip\(\).*Write loss = loader\.record.*"
+        r"handed out again by the next pass.*iterate over loader\.plain"
+    )
+    with pytest.raises(AdaSelectionError, match=words):
+        loop(loader)
+    assert passes(loader, 1)[0] == first  # once the loop is mended
+
+
+def test_a_look_at_two_batches_is_allowed_and_at_three_is_not() -> None:
+    loader = recorded(40, 4, AdaSelection(rate=0.5))
+    for _ in range(3):
+        assert ids(next(iter(loader))) == [0, 1, 2, 3]
+        assert [ids(batch)[0] for batch in islice(loader, 2)] == [0, 4]
+    assert [ids(batch)[0] for batch in islice(loader, 3)] == [0, 4, 8]
+    with pytest.raises(AdaSelectionError, match="left after 3 batches"):
+        iter(loader)
+    assert len(passes(loader, 2)[1]) == 5
+
+
+@pytest.mark.parametrize("way", ["record", "skip", "nan"])
+def test_batches_that_a_framework_holds_come_back_where_any_was_heard_of(way: str) -> None:
+    loader = recorded(80, 4, SingleMethod("big_loss", 0.5))
+    for _ in islice(loader, 6):  # held, as those of which gradients accumulate
+        pass
+    if way == "record":
+        loader.record(torch.ones(4))
+    elif way == "skip":
+        loader.skip()
+    else:
+        with pytest.raises(NonFiniteLossError):
+            loader.record(torch.full((4,), torch.nan))
+    assert ids(next(iter(loader)))[0] == (0 if way == "nan" else 4)
+
+
+def test_what_a_pass_before_recorded_does_not_count() -> None:
+    loader = recorded(40, 4, SingleMethod("big_loss", 0.5))
+    passes(loader, 1)
+    for batch in by_next(loader):
+        loader.skip() if ids(batch)[0] == 20 else loader.record(torch.ones(4))
+    by_next(loader)
+    with pytest.raises(AdaSelectionError, match="left after 5 batches"):
+        iter(loader)
