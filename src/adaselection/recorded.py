@@ -244,6 +244,7 @@ class RecordedLoader:
     def end_pass(self) -> None:
         """After `load_state_dict`, let the next pass begin anew instead of going on with the one that was saved.
 
-        For loops that leave a pass before it ends, as frameworks do that count batches.
+        For loops that leave a pass before it ends, by `break` or as frameworks do that count batches. Not needed where
+        a loop broke off at the very last batch: the state says so.
         """
         self._passes.leave()

@@ -48,6 +48,7 @@ class RecordedPasses:
         self.planned = self.steady_length()
         self._serial = 0
         self._resumed, self._stop = False, stop
+        self._left = False  # whether the loop dropped the iterator of the pass before its end was seen
 
     def steady_length(self) -> int:
         """Batches of a pass: ``floor(rate * n / b)``; all of the loader's at rate 1."""
@@ -77,7 +78,7 @@ class RecordedPasses:
             self._end()
         if self.chooser.limits.annealing(self.recorder.passes):
             self.walks.cut()
-        self._resumed = False
+        self._resumed = self._left = False
         self.planned = self.length()
         if distributed.world_size() > 1:
             agreement.same_batches(self.walks.sizes()[0], self.planned - self.given)
@@ -100,7 +101,11 @@ class RecordedPasses:
             self.given += 1
             self.recorder.hand_out(drawn, batch)
             started = time.perf_counter()
-            yield batch
+            try:
+                yield batch
+            except GeneratorExit:
+                self._left = serial == self._serial
+                raise
             meter.charge("train", time.perf_counter() - started)
             if serial != self._serial:
                 raise AdaSelectionError(NEWER)
@@ -132,11 +137,13 @@ class RecordedPasses:
     def state_dict(self) -> dict[str, Any]:
         """Where the passes are, after the batch that was recorded last, and what all parts hold."""
         back = list(self.recorder.waiting)
-        return {
+        given = max(0, self.given - len(back))
+        over = {"left": True} if self._left and given == self.planned else {}  # so the next pass is a new one
+        return over | {
             "version": STATE_VERSION,
             "settings": self._settings(),
             "rank": distributed.rank(),
-            "given": max(0, self.given - len(back)),
+            "given": given,
             "length": self.planned,
             "walks": self.walks.state_dict(back),
             "recorder": self.recorder.state_dict(),
@@ -181,7 +188,8 @@ class RecordedPasses:
                 raise
             raise StateError(f"the state dict is damaged: {error!r}. Take an undamaged checkpoint.") from error
         self.recorder.go_on(recorder)
-        self.given, self.planned, self._resumed = given, length, True
+        self._left = given == length and state.get("left") is True
+        self.given, self.planned, self._resumed = given, length, not self._left
         self._serial += 1
 
     def _settings(self) -> dict[str, Any]:

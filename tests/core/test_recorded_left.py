@@ -9,8 +9,9 @@ import torch
 
 from adaselection import AdaSelection, RecordedLoader, SingleMethod
 from adaselection.errors import AdaSelectionError, NonFiniteLossError
-from core.parts import ids
+from core.parts import ids, stored
 from core.recorded_parts import passes, recorded
+from core.test_recorded_resume import same
 
 Loop = Callable[[RecordedLoader], list[Any]]
 
@@ -81,3 +82,52 @@ def test_what_a_pass_before_recorded_does_not_count() -> None:
     by_next(loader)
     with pytest.raises(AdaSelectionError, match="left after 5 batches"):
         iter(loader)
+
+
+def first_of(loader: RecordedLoader, count: int) -> list[list[int]]:
+    """Train on so many batches, and ask for no more."""
+    seen = []
+    for batch in islice(loader, count):
+        seen.append(ids(batch))
+        loader.record(torch.tensor([1.0 + number % 7 for number in seen[-1]]))
+    return seen
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_pass_that_was_left_at_its_last_batch_is_over_after_loading(workers: int) -> None:
+    def make() -> RecordedLoader:
+        options = {"num_workers": workers, "generator": torch.Generator().manual_seed(3), "shuffle": True}
+        return recorded(40, 4, SingleMethod("proportional", 0.5, seed=1), **options)
+
+    whole = make()
+    expected = [first_of(whole, 5) for _ in range(6)]
+    one = make()
+    assert [first_of(one, 5) for _ in range(3)] == expected[:3]
+    two = make()
+    two.load_state_dict(stored(one.state_dict()))
+    again = two.state_dict()  # not iterated yet
+    assert again["left"] is True
+    assert [first_of(two, 5) for _ in range(3)] == expected[3:]
+    same(two.state_dict(), whole.state_dict())
+    three = make()
+    three.load_state_dict(again)
+    assert [first_of(three, 5) for _ in range(3)] == expected[3:]
+
+
+def test_a_pass_that_was_left_before_or_is_still_held_goes_on_after_loading() -> None:
+    loader, other = (recorded(40, 4, SingleMethod("big_loss", 0.5)) for _ in range(2))
+    assert first_of(loader, 4)[-1][0] == 12
+    other.load_state_dict(stored(loader.state_dict()))
+    assert passes(other, 2) == [[[16, 17, 18, 19]], [list(range(row, row + 4)) for row in range(20, 40, 4)]]
+    held = iter(loader)  # the pass after the one that was left: of a loop that calls next() and keeps its iterator
+    for _ in range(5):
+        loader.record(torch.ones(len(ids(next(held)))))
+    state = stored(loader.state_dict())
+    other.load_state_dict(state)
+    assert passes(other, 1) == [[]]
+    other.load_state_dict(state)
+    other.end_pass()
+    assert len(passes(other, 1)[0]) == 5
+    del held
+    other.load_state_dict(stored(loader.state_dict()))
+    assert len(passes(other, 1)[0]) == 5
