@@ -85,17 +85,27 @@ def each(*numbers: int) -> list[list[int]]:
     return found
 
 
-def same_batches(rows: int, batches: int) -> None:
-    """Refuse a pass that is not equally long on all processes, as they would wait for each other for ever.
+def same_pass(rows: int, batches: int, numbers: Mapping[str, int], digests: Mapping[str, int]) -> None:
+    """Refuse a pass that is not equally long on all processes, as they would wait for each other for ever, or differs.
+
+    Args:
+        rows: instances of a walk.
+        batches: of the pass.
+        numbers: as those of `same_start`.
+        digests: as those of `same_start`.
 
     Raises:
         ShardingError: they differ. Raised by every process alike.
     """
-    low, fewest, high, most = least(rows, batches, -rows, -batches)
-    if (low, fewest) != (-high, -most):
+    table = _table({"rows": rows, "batches": batches} | dict(numbers), digests)
+    walks, lengths = table.pop("rows"), table.pop("batches")
+    if len(set(walks)) == 1:
+        _refuse_unequal(table, numbers)
+    if len(set(walks)) > 1 or len(set(lengths)) > 1:
         raise ShardingError(
-            f"a walk has {low:g} to {-high:g} instances on the processes, and a pass {fewest:g} to {-most:g} batches; "
-            "they must be equal. Build the loader with sampler=torch.utils.data.DistributedSampler(dataset)."
+            f"a walk has {min(walks)} to {max(walks)} instances on the processes, and a pass {min(lengths)} to "
+            f"{max(lengths)} batches; they must be equal. Build the loader with "
+            "sampler=torch.utils.data.DistributedSampler(dataset)."
         )
 
 
@@ -109,9 +119,18 @@ def same_start(numbers: Mapping[str, int], digests: Mapping[str, int]) -> None:
     Raises:
         ShardingError: they differ. Raised by every process alike.
     """
-    names = [*numbers, *digests]
-    table = dict(zip(names, zip(*each(*numbers.values(), *digests.values()), strict=True), strict=True))
-    wrong = [name for name in names if len(set(table[name])) > 1]
+    _refuse_unequal(_table(numbers, digests), numbers)
+
+
+def _table(numbers: Mapping[str, int], digests: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """By name what each process says, in one exchange."""
+    columns = zip(*each(*numbers.values(), *digests.values()), strict=True)
+    return dict(zip([*numbers, *digests], columns, strict=True))
+
+
+def _refuse_unequal(table: Mapping[str, tuple[int, ...]], numbers: Mapping[str, int]) -> None:
+    """Raise ShardingError where some entry is not the same everywhere."""
+    wrong = [name for name in table if len(set(table[name])) > 1]
     if wrong:
         shown = [f"{name} ({', '.join(map(str, table[name]))})" if name in numbers else name for name in wrong]
         raise ShardingError(

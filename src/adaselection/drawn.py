@@ -130,3 +130,23 @@ def numbered(ids: Sequence[int]) -> list[int]:
             f"the sampler must give the numbers of the instances, a list of ints for each batch; got {ids!r:.80}. Use "
             "SelectiveLoader, which scores the batches as they come."
         ) from error
+
+
+def check_numbers(state: Mapping[str, Any], size: int) -> None:
+    """Refuse instances in the state of a recorded loader that a data set of this size lacks.
+
+    Raises:
+        StateError: there is one.
+    """
+    pending = state["recorder"]["pending"]
+    for place, numbers in (
+        ("walks.ids", state["walks"]["ids"]),
+        ("chooser.left", state["chooser"]["left"]),
+        ("recorder.pending.numbers", pending["numbers"]),
+    ):
+        for number in (int(numbers.min()), int(numbers.max())) if len(numbers) else ():
+            if not 0 <= number < size:
+                raise StateError(
+                    f"the state dict is damaged: {place} has instance {number}, and the data set has {size}. Take an "
+                    "undamaged checkpoint."
+                )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adaselection import agreement, checks, distributed, kinds
 from adaselection.base import Policy
 from adaselection.chooser import Chooser
-from adaselection.drawn import Drawn
+from adaselection.drawn import Drawn, check_numbers
 from adaselection.errors import AdaSelectionError, EmptyLoaderError, StateError
 from adaselection.inflight import count, forgotten, unheard
 from adaselection.limits import Limits
@@ -81,9 +82,23 @@ class RecordedPasses:
         self._resumed = self._left = False
         self.planned = self.length()
         if distributed.world_size() > 1:
-            agreement.same_batches(self.walks.sizes()[0], self.planned - self.given)
+            self._compare()
         self._serial += 1
         return self._run(self._serial)
+
+    def _compare(self) -> None:
+        """Refuse processes that begin the pass differently, in one exchange."""
+        settings = self._settings() | {"stop": self._stop}
+        rows, *_ = (settings.pop(name) for name in ("rows", "order", "processes"))
+        digests = {name: zlib.crc32(repr(value).encode()) for name, value in settings.items()}
+        digests["policies"] = agreement.policy_digest(self.policy, whole=False)
+        digests["weights of the methods or members"] = zlib.crc32(repr(self.policy.weights).encode())
+        numbers = {
+            "passes ended": self.recorder.passes,
+            "passes in the record": self.recorder.now,
+            "batches used of a pass to go on with": self.given,
+        }
+        agreement.same_pass(rows, self.planned - self.given, numbers, digests)
 
     def leave(self) -> None:
         """Let the next pass begin anew instead of going on with that of a loaded state."""
@@ -179,7 +194,7 @@ class RecordedPasses:
                     "Take an undamaged checkpoint."
                 )
             kinds.check(own["walks"], state["walks"], "walk")
-            _check_numbers(state, len(self.walks.loader.dataset))  # type: ignore[arg-type]  # checked to have a length
+            check_numbers(state, len(self.walks.loader.dataset))  # type: ignore[arg-type]  # checked to have a length
             self.walks.load_state_dict(state["walks"])  # last, for it alone cannot be put back
         except Exception as error:
             for name, part in parts.items():
@@ -209,26 +224,6 @@ class RecordedPasses:
             "processes": distributed.world_size(),
             "sharded": self.recorder.sharded,
         }
-
-
-def _check_numbers(state: Mapping[str, Any], size: int) -> None:
-    """Refuse instances that a data set of this size lacks.
-
-    Raises:
-        StateError: there is one.
-    """
-    pending = state["recorder"]["pending"]
-    for place, numbers in (
-        ("walks.ids", state["walks"]["ids"]),
-        ("chooser.left", state["chooser"]["left"]),
-        ("recorder.pending.numbers", pending["numbers"]),
-    ):
-        for number in (int(numbers.min()), int(numbers.max())) if len(numbers) else ():
-            if not 0 <= number < size:
-                raise StateError(
-                    f"the state dict is damaged: {place} has instance {number}, and the data set has {size}. Take an "
-                    "undamaged checkpoint."
-                )
 
 
 def _planner(chooser: Chooser, dataset: Any) -> Planner:
