@@ -72,7 +72,9 @@ class Chooser:
         with self.recorder.meter.phase("select"):
             self.recorder.flush()
             batches = self._planned(window)
-            return batches[: int(agreement.least(len(batches))[0])]
+            fewest, quiet = agreement.least(len(batches), self.recorder.alarm.quiet)
+            self.recorder.alarm.agree(quiet)
+            return batches[: int(fewest)]
 
     def _planned(self, window: list[list[int]]) -> list[Drawn]:
         """Everything, or a choice of it."""

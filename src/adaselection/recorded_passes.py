@@ -111,7 +111,7 @@ class RecordedPasses:
             return
         meter, before = self.recorder.meter, self.given
         while self.given < self.planned:
-            self.recorder.check()
+            self.recorder.alarm.check()
             batch, drawn = self._load()
             self.given += 1
             self.recorder.hand_out(drawn, batch)
@@ -126,7 +126,7 @@ class RecordedPasses:
                 raise AdaSelectionError(NEWER)
         out, waiting = self.given - before, len(self.recorder.waiting)
         self._end()
-        self.recorder.check()
+        self.recorder.alarm.check()
         if waiting == out > _IN_FLIGHT:
             checks.warn(f"the pass handed out {out} batches, and {forgotten('none of their losses came')}")
         elif 0 < self.recorder.waiting.most <= waiting:

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from adaselection import checks, distributed, kinds
+from adaselection import agreement, checks, distributed, kinds
+from adaselection.alarm import Alarm
 from adaselection.base import Policy
 from adaselection.bulk import first_of_each
 from adaselection.drawn import Drawn
@@ -22,7 +23,6 @@ from adaselection.tree import Batch
 from adaselection.types import Signals
 
 _FORGOTTEN = 256  # batches handed out and not recorded that are too many to be in flight
-_BAD_SHARE = 0.25
 _MANY = 2**16  # losses that wait for the next window at most
 
 
@@ -40,6 +40,7 @@ class Recorder:
         now: number of the pass. It goes on from that of a store that was used before.
         passes: passes since the training began.
         waiting: batches handed out whose losses have not come.
+        alarm: what is wrong with losses that were put into the store.
 
     Raises:
         ArgumentError: the store lacks a column that the policy needs, or the ids do not fit.
@@ -54,7 +55,7 @@ class Recorder:
         self._over, self._pending = False, Pending()
         self._names = ("grad_norms",) if "grad_norms" in self.records.columns else ()
         self._compares = bool(policy.updates) or policy.observes
-        self._bad: NonFiniteLossError | None = None
+        self.alarm = Alarm()
 
     def hand_out(self, drawn: Drawn, batch: Batch = None) -> None:
         """Note that a batch goes to the training loop, with the targets that it says if the policy looks at them."""
@@ -139,7 +140,7 @@ class Recorder:
         return numbers if self._ids is None else self._ids[numbers]
 
     def flush(self) -> None:
-        """Put the losses that came in since the last flush into the store; `check` says what is wrong with them."""
+        """Put the losses that came in since the last flush into the store; `alarm` says what is wrong with them."""
         if not self._pending:
             return
         numbers, stamps, losses, targets, columns = self._pending.lot()
@@ -147,7 +148,7 @@ class Recorder:
         losses = losses.to(self.records.device).float()
         finite = losses.isfinite().cpu()
         if not bool(finite.all()):  # the store counts them, and no more
-            self._bad = _refusal(numbers[~finite], losses.shape[0]) or self._bad
+            self.alarm.look(numbers, finite)
         if not self._compares:
             self.records.update(self._to_ids(numbers), losses, now=stamps, **columns)
             return
@@ -161,16 +162,6 @@ class Recorder:
             before, losses = before.at(once), losses[once]
         self.policy.observe(before, losses)
 
-    def check(self) -> None:
-        """Raise what was found wrong with losses that were put into the store.
-
-        Raises:
-            NonFiniteLossError: more than a quarter of them were NaN or infinite; names the instances.
-        """
-        found, self._bad = self._bad, None
-        if found is not None:
-            raise found
-
     def end_pass(self) -> None:
         """A pass is over: later losses belong to the next one."""
         several = distributed.world_size() > 1 and not self.sharded
@@ -179,6 +170,7 @@ class Recorder:
         self._over = True
         self.now, self.passes = self.now + 1, self.passes + 1
         if several:
+            self.alarm.agree(*agreement.least(self.alarm.quiet))
             self.records.merge()
 
     def grow(self, size: int) -> None:
@@ -230,17 +222,4 @@ class Recorder:
         vars(self.meter).update(vars(parsed["meter"]))
         vars(self).update(parsed | {"meter": self.meter})
         self.waiting.clear()
-        self._over, self._bad = False, None
-
-
-def _refusal(lost: Tensor, size: int) -> NonFiniteLossError | None:
-    """The error where too many losses were not finite."""
-    if lost.shape[0] <= _BAD_SHARE * size:
-        return None
-    rows = lost.tolist()
-    shown = ", ".join(map(str, rows[:20])) + (", ..." if len(rows) > 20 else "")
-    return NonFiniteLossError(
-        f"{len(rows)} of the last {size} losses are NaN or infinite (instances {shown}); these were not recorded. "
-        "Lower the learning rate, or look at these instances.",
-        rows,
-    )
+        self._over, self.alarm = False, Alarm()

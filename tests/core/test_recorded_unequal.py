@@ -1,4 +1,4 @@
-"""Processes whose recorded loaders or policies differ are refused on all of them within seconds, in the place of a hang."""
+"""Processes that differ under recorded losses are refused on all of them within seconds, and stop together."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from datetime import timedelta
 from torch import distributed as dist
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 from adaselection import AdaSelection, RecordedLoader, RecordedLosses, SingleMethod
-from adaselection.errors import AdaSelectionError
+from adaselection.errors import AdaSelectionError, NonFiniteLossError
 from core.parts import data, ids
 
 dist.init_process_group("gloo", timeout=timedelta(seconds=40))
@@ -99,6 +99,53 @@ said("progress", lambda: wrap(mixed(weighting="progress")), passes=8)
 said("members alike", lambda: wrap(AdaSelection(rate=0.5, members=("hard",))), passes=8)
 own = Subset(whole, range(rank, 160, 2))
 said("shards", lambda: RecordedLoader(DataLoader(own, 8, shuffle=rank == 0), mixed(), sharded=True), passes=8)
+
+# losses that are not finite, on one process
+def sick(name, make, until, look=False):
+    def losses(rows):
+        found = torch.ones(len(rows))
+        found[:3] = torch.inf if odd and steps <= until else 1.0  # of eight, so that no batch is without a finite one
+        return found
+
+    dist.barrier()
+    begun, loader, steps = time.monotonic(), make(), 0
+    out[name] = {"text": "nothing", "rows": []}
+    try:
+        for _ in range(6):
+            for batch in loader:
+                steps += 1
+                loader.record(losses(ids(batch)))
+                if look and odd:
+                    loader.records
+                dist.all_reduce(torch.ones(1))  # what a training does at each step
+    except NonFiniteLossError as error:
+        out[name] |= {"text": str(error), "rows": list(error.rows)}
+    after = 0
+    for _ in range(2):
+        for batch in loader:
+            loader.record(torch.ones(len(batch[0])))
+            after += 1
+    out[name] |= {"batches": steps, "after": after, "seconds": time.monotonic() - begun}
+
+def shards(policy, **options):
+    return RecordedLoader(DataLoader(own, 8), policy, sharded=True, **options)
+
+sick("sick end", lambda: wrap(mixed()), 5)
+sick("sick looked", lambda: wrap(mixed()), 5, look=True)
+sick("sick window", lambda: wrap(AdaSelection(rate=1), window=16), 2)
+sick("sick shards", lambda: shards(AdaSelection(rate=1), window=16), 2)
+sick("sick shards walk", lambda: shards(mixed()), 10)
+
+# a batch without a finite one, of a process that ends by it: the last case, as the group is of no use then
+loader, begun = wrap(mixed()), time.monotonic()
+out["gone"] = {"text": "nothing", "seconds": 0.0}
+batches = iter(loader)
+next(batches)
+try:
+    loader.record(torch.full((8,), torch.nan if odd else 1.0))
+    dist.all_reduce(torch.ones(1))
+except (NonFiniteLossError, RuntimeError) as error:
+    out["gone"] = {"text": type(error).__name__, "seconds": time.monotonic() - begun}
 with open(f"{sys.argv[1]}/{rank}.json", "w") as file:
     json.dump(out, file)
 dist.destroy_process_group()
@@ -145,3 +192,27 @@ def test_what_may_differ_is_let_through(both: list[Any]) -> None:
     for rank in both:
         for name, passes in (("seed", 4), ("variance", 8), ("progress", 8), ("members alike", 8), ("shards", 8)):
             assert rank[name] | {"seconds": 0} == {"text": "nothing", "seconds": 0, "batches": 5 * passes}, name
+
+
+SICK = {"sick end": (5, 15), "sick looked": (5, 3), "sick window": (3, 6), "sick shards": (3, 6)}
+SICK |= {"sick shards walk": (11, 30)}
+"""Batches until all stop, and instances that are named: of a pass, of a look in between, of a window or walk."""
+
+
+def test_all_stop_where_the_losses_of_one_are_not_finite(both: list[Any]) -> None:
+    for name, (batches, named) in SICK.items():
+        fine, bad = both[0][name], both[1][name]
+        assert [fine["batches"], bad["batches"]] == [batches, batches], name
+        assert fine["text"].startswith("too many losses of another process are NaN or infinite"), fine
+        assert "losses are NaN or infinite (instances " in bad["text"]
+        assert (len(fine["rows"]), len(bad["rows"])) == (0, named), name
+        assert fine["after"] == bad["after"] > 0, name  # and can go on
+        assert max(fine["seconds"], bad["seconds"]) < 10
+
+
+def test_a_batch_without_a_finite_loss_ends_its_process_at_once_and_the_others_soon(both: list[Any]) -> None:
+    fine, bad = (rank["gone"] for rank in both)
+    assert bad["text"] == "NonFiniteLossError"
+    assert bad["seconds"] < 2
+    assert "Error" in fine["text"]
+    assert fine["seconds"] < 10
