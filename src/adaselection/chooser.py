@@ -74,6 +74,7 @@ class Chooser:
             batches = self._planned(window)
             fewest, quiet = agreement.least(len(batches), self.recorder.alarm.quiet)
             self.recorder.alarm.agree(quiet)
+            self.tally.drawn -= sum(len(cut.ids) for cut in batches[int(fewest) :] if cut.selected)
             return batches[: int(fewest)]
 
     def _planned(self, window: list[list[int]]) -> list[Drawn]:

@@ -60,3 +60,46 @@ def test_a_window_of_several_processes_is_that_of_one(
 def test_a_policy_without_a_gate_sees_a_walk_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "world_size", lambda: 4)
     assert window_batches(None, 80_000, 10, SingleMethod("proportional", 0.5)) == 0
+
+
+SHARDS = """
+import json, sys, torch
+from torch import distributed as dist
+from torch.utils.data import DataLoader, TensorDataset
+from adaselection import AdaSelection, RecordedLoader
+
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+chance = torch.Generator().manual_seed(10 + rank)
+wrong = torch.rand(2000, generator=chance) < (0.4 if rank == 0 else 0.0)
+hard = -0.3 * torch.rand(2000, generator=chance).log()
+rows = TensorDataset(torch.arange(2000), torch.randint(0, 10, (2000,), generator=chance))
+order = torch.Generator().manual_seed(1)
+loader = RecordedLoader(
+    DataLoader(rows, 20, shuffle=True, generator=order), AdaSelection(rate=0.5), sharded=True
+)
+visits = torch.zeros(2000)
+for number in range(24):
+    for ids, _ in loader:
+        noise = 0.1 * torch.randn(len(ids), generator=chance)
+        settled = torch.where(wrong[ids], 4 + noise, (0.05 + hard[ids] + 0.2 * noise).clamp_min(0.01))
+        loader.record(settled if loader.walk else 2.3 + noise)
+        visits[ids] += loader.policy.verdict == "trusted"
+report = loader.report()
+said = {"left_out": report.left_out, "walks": float(visits.max()), "members": list(report.verdicts)}
+said |= {"right": float(visits[~wrong].mean()), "wrong": float(visits[wrong].mean()) if rank == 0 else 0.0}
+open(f"{sys.argv[1]}/{rank}.json", "w").write(json.dumps(said | {"fewest": float(visits[~wrong].min())}))
+del loader
+dist.destroy_process_group()
+"""
+
+
+def test_shards_of_which_one_alone_has_wrong_labels(tmp_path: Path) -> None:
+    """The clean one makes as few steps as the other, says so, and does without other rows in each walk."""
+    noisy, clean = two_ranks(SHARDS, tmp_path)
+    assert noisy["members"] == clean["members"] == ["uniform", "trusted"]
+    assert noisy["left_out"] > 0.2
+    assert clean["left_out"] == pytest.approx(noisy["left_out"], abs=0.02)
+    assert noisy["wrong"] < 0.5 * noisy["right"]
+    assert clean["fewest"] >= 2
+    assert clean["walks"] >= 8
