@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adaselection import kinds
 from adaselection._shapes import Float
+from adaselection.columns import fitted
 from adaselection.functional.evidence import Movement
 from adaselection.processes import Processes
 
@@ -47,7 +48,8 @@ class Visits:
         self._sums += torch.stack(list(movement)).cpu()
 
     def fell(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
-        """Take losses by the record, and now."""
+        """Take losses by the record, and now, both as a record has them; else rounding tells which are lower."""
+        old, new = (fitted(losses, torch.bfloat16).to(losses.dtype) for losses in (old, new))
         self._progress += torch.stack((torch.ones_like(new), old, new)).sum(1).cpu()
 
     def find(self, counts: Float[Tensor, "2 b"], losses: Float[Tensor, " b"]) -> None:

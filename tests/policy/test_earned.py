@@ -665,6 +665,17 @@ def test_counts_that_cannot_be_are_refused(name: str, count: float) -> None:
 # Gains and the stop indicator
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_losses_that_stay_as_they_are_fall_no_more(seed: int, scale: float) -> None:
+    """The record rounds them; that is neither a fall nor a rise."""
+    own = scale * np.random.default_rng(seed).exponential(size=SIZE)
+    stream = Stream(lambda time, ids, visits: own[ids]).run(7)
+    assert stream.policy.idle
+    falling = Stream(lambda time, ids, visits: own[ids] * math.exp(-0.02 * time)).run(7)
+    assert not falling.policy.idle
+
+
 def test_gains_by_hand() -> None:
     policy, window = on_records(), Signals(torch.tensor([0.1] * 7 + [4.0] * 3), ages=torch.arange(10.0))
     assert not policy.opens(window)  # no evidence yet
