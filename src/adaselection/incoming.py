@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from adaselection import checks, tree
-from adaselection.errors import ArgumentError
+from adaselection.errors import ArgumentError, EmptyLoaderError
 
 
 @dataclass(frozen=True)
@@ -93,3 +93,25 @@ def incoming_sizes(loader: Iterable[Any], declared: Sequence[int] | None) -> Siz
     size = batches.batch_size
     whole, rest = (size, rows // size), (rows % size, 1)
     return Sizes(tuple(run for run in (whole, rest) if run[0] and run[1] and not (run is rest and batches.drop_last)))
+
+
+def walk_sizes(loader: DataLoader[Any]) -> tuple[int, int]:
+    """Instances of a walk over a loader, and rows of a full batch.
+
+    Raises:
+        EmptyLoaderError: the loader has no batch.
+    """
+    batches: Any = loader.batch_sampler
+    size = loader.batch_size or getattr(batches, "batch_size", None)
+    if type(batches) is BatchSampler and batches.drop_last and not len(batches) and (rows := len(batches.sampler)):  # type: ignore[arg-type]
+        raise EmptyLoaderError(
+            f"drop_last=True with batch_size={size} leaves no batch of {rows} instances. Give the DataLoader "
+            f"drop_last=False, or a batch_size of at most {rows}."
+        )
+    if not len(batches) or not isinstance(size, int):
+        raise EmptyLoaderError(
+            "the loader has no batch, or does not say how many rows a batch has. Check its data set, and give a "
+            "batch sampler of your own the attribute batch_size."
+        )
+    known = incoming_sizes(loader, None)
+    return known.total(int) if known else len(batches) * size, size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -157,3 +158,40 @@ def check_loader(loader: object) -> None:
         )
     if loader.num_workers and not getattr(loader, "in_order", True):
         raise ArgumentError("a loader with in_order=False gives its batches in no fixed order. Pass in_order=True.")
+    _check_lengths(loader)
+
+
+def _check_lengths(loader: DataLoader[Any]) -> None:
+    """Refuse a loader of which nobody knows how long a walk is.
+
+    Raises:
+        ArgumentError: it is one.
+    """
+    for owner, counts in ((loader.batch_sampler, "batches of a walk"), (loader.dataset, "instances")):
+        try:
+            len(owner)  # type: ignore[arg-type]
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"RecordedLoader needs to know the number of {counts}, and len() of the loader's "
+                f"{type(owner).__name__} fails: {error!r}. Give your sampler or data set a __len__. In the place of a "
+                "loader that repeats its sampler for ever, such as timm's MultiEpochsDataLoader, take a DataLoader "
+                "with persistent_workers=True."
+            ) from error
+
+
+def not_asked(loader: DataLoader[Any]) -> ArgumentError:
+    """The error about batches that do not follow from the ids that a loader was given."""
+    return ArgumentError(
+        f"{type(loader).__name__} gives batches that its batch sampler was not asked for, so nothing can be left out: "
+        "it keeps an iterator of its own, or makes several batches of one. Give RecordedLoader a "
+        "torch.utils.data.DataLoader; its persistent_workers=True keeps workers from walk to walk."
+    )
+
+
+def warn_longer(loader: DataLoader[Any]) -> None:
+    """Say that a walk ends where the batch sampler's length says, though it gives more."""
+    batches: Any = loader.batch_sampler
+    checks.warn(
+        f"the loader's {type(batches).__name__} gives more batches than its len() of {len(batches)} says. A walk ends "
+        "after these, and the next one starts it anew. Let len() say how many it gives, if it has an end."
+    )

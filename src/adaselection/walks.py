@@ -14,10 +14,10 @@ from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from adaselection import checks, kinds, replay
 from adaselection.drawn import Drawn, Lent, as_they_are, numbered, packed, unpacked
-from adaselection.errors import EmptyLoaderError, StateError
+from adaselection.errors import StateError
 from adaselection.fetching import opened
-from adaselection.incoming import incoming_sizes
-from adaselection.limits import check_loader
+from adaselection.incoming import walk_sizes
+from adaselection.limits import check_loader, not_asked, warn_longer
 
 _VERSION = 2
 _NUMBERS = ("active", "walk", "taken", "ended", "ahead")
@@ -62,7 +62,7 @@ class Walks:
     def __post_init__(self) -> None:
         check_loader(self.loader)
         self._start: dict[str, Any] = {}
-        self._resuming = False
+        self._resuming = self._warned = False
         self._batches: Iterator[Sequence[int]] = iter(())
         self._again = copy.copy(self.loader)
         self._again.__dict__["batch_sampler"] = Lent(self)  # DataLoader forbids setting it, but reads it from here
@@ -86,6 +86,8 @@ class Walks:
                 self._iterator, self._resuming = None, True
                 raise
             else:
+                if not self.ahead:
+                    raise not_asked(self.loader)
                 return batch, self.ahead.popleft()
 
     def _opened(self) -> Iterator[Any]:
@@ -111,20 +113,7 @@ class Walks:
         Raises:
             EmptyLoaderError: the loader has no batch.
         """
-        size = self.loader.batch_size or getattr(self.loader.batch_sampler, "batch_size", None)
-        batches: Any = self.loader.batch_sampler
-        if type(batches) is BatchSampler and batches.drop_last and not len(batches) and (rows := len(batches.sampler)):  # type: ignore[arg-type]
-            raise EmptyLoaderError(
-                f"drop_last=True with batch_size={size} leaves no batch of {rows} instances. Give the DataLoader "
-                f"drop_last=False, or a batch_size of at most {rows}."
-            )
-        if not len(self) or not isinstance(size, int):
-            raise EmptyLoaderError(
-                "the loader has no batch, or does not say how many rows a batch has. Check its data set, and give a "
-                "batch sampler of your own the attribute batch_size."
-            )
-        known = incoming_sizes(self.loader, None)
-        return known.total(int) if known else len(self) * size, size
+        return walk_sizes(self.loader)
 
     def open(self) -> tuple[list[list[int]], int]:
         """Begin a walk, or go on with one: the batches to load again, and the number of the walk."""
@@ -184,14 +173,22 @@ class Walks:
     def _plan(self) -> bool:
         """Plan windows until there is something to load; False at the end of the walk."""
         while not self.rest:
-            until = self._until_next()
-            window = [numbered(ids) for ids in itertools.islice(self._batches, until)]
-            self.taken += len(window)
-            self.ended = until is None or len(window) < until
-            if not window:
+            if self.ended or not (window := self._window()):
                 return False
             self.rest.extend(self.planner(window))
         return True
+
+    def _window(self) -> list[list[int]]:
+        """The sampler's batches of one window; of one that goes on after the length that it says, no more than that."""
+        until, left = self._until_next(), max(0, len(self) - self.taken)
+        window = [numbered(ids) for ids in itertools.islice(self._batches, left if until is None else min(until, left))]
+        self.taken += len(window)
+        last = until is None or until > left  # then one more is asked for: a sampler may draw numbers at its end
+        if last and next(self._batches, None) is not None and not self._warned:
+            self._warned = True
+            warn_longer(self.loader)
+        self.ended = until is None or len(window) < until
+        return window
 
     @property
     def windows(self) -> int:
