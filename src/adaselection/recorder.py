@@ -75,6 +75,7 @@ class Recorder:
         Raises:
             AdaSelectionError: the pass was not left but ended.
         """
+        self._catch_up()
         back = list(self.waiting)
         self.waiting.clear()
         if back and self._over:
@@ -173,12 +174,17 @@ class Recorder:
             self.alarm.agree(*agreement.least(self.alarm.quiet))
             self.records.merge()
 
+    def _catch_up(self) -> None:
+        """Go on from the last pass of records that the user loaded into the store."""
+        self.now = max(self.now, self.records.last_pass)
+
     def grow(self, size: int) -> None:
-        """Make place for the instances of a data set that grew.
+        """Before a window is planned, make place for the instances of a data set that grew.
 
         Raises:
             ArgumentError: instances have ids of their own, and those of the new ones are not known.
         """
+        self._catch_up()
         if self._ids is not None and size > self._ids.shape[0]:
             raise ArgumentError(
                 f"the data set has {size} instances now, and ids= names {self._ids.shape[0]}. Build a new loader with "

@@ -131,3 +131,18 @@ def test_a_pass_that_was_left_before_or_is_still_held_goes_on_after_loading() ->
     del held
     other.load_state_dict(stored(loader.state_dict()))
     assert len(passes(other, 1)[0]) == 5
+
+
+@pytest.mark.parametrize("method", ["proportional", "infobatch"])
+def test_records_loaded_into_a_new_loader_go_on_from_their_last_pass(method: str) -> None:
+    source = recorded(40, 4, SingleMethod(method, 0.5, seed=1))
+    passes(source, 5)
+    last = source.records.last_pass
+    loaded = recorded(40, 4, SingleMethod(method, 0.5, seed=1))
+    loaded.records.load_state_dict(stored(source.records.state_dict()))
+    assert len(loaded) >= 5  # infobatch plans for that
+    handed = recorded(40, 4, SingleMethod(method, 0.5, seed=1), records=source.records)
+    seen = passes(loaded, 4)
+    assert min(map(len, seen)) >= 5
+    passes(handed, 4)
+    assert loaded.records.last_pass == handed.records.last_pass == last + 3
