@@ -49,6 +49,7 @@ class RecordedPasses:
         self.planned = self.steady_length()
         self._serial = 0
         self._resumed, self._stop = False, stop
+        self._carried = new and (bool(policy.lacking) or policy.opened is not None)
         self._left = False  # whether the loop dropped the iterator of the pass before its end was seen
 
     def steady_length(self) -> int:
@@ -68,6 +69,7 @@ class RecordedPasses:
 
     def start(self) -> Iterator[Batch]:
         """Start a pass, or go on with the one of a loaded state; what was not recorded is handed out again."""
+        self._warn_carried()
         if not self.recorder.sharded:
             distributed.refuse_unsharded(self.walks.loader)
         silent, back = self.recorder.waiting.silent, self.recorder.take_back()
@@ -85,6 +87,16 @@ class RecordedPasses:
             self._compare()
         self._serial += 1
         return self._run(self._serial)
+
+    def _warn_carried(self) -> None:
+        """Say once if the policy came with evidence, and still no record did when the first pass begins."""
+        carried, self._carried = self._carried, False
+        if carried and self.recorder.records.unseen == len(self.recorder.records):
+            checks.warn(
+                "the policy brings the evidence of another training, and nothing is recorded yet: its gate was judged "
+                "by the losses of another model. Build a new policy for each training, as for each fold; to go on with "
+                "a training, hand over its records too: RecordedLoader(..., records=former_loader.records)."
+            )
 
     def _compare(self) -> None:
         """Refuse processes that begin the pass differently, in one exchange."""
@@ -203,7 +215,7 @@ class RecordedPasses:
                 raise
             raise StateError(f"the state dict is damaged: {error!r}. Take an undamaged checkpoint.") from error
         self.recorder.go_on(recorder)
-        self._left = given == length and state.get("left") is True
+        self._left, self._carried = given == length and state.get("left") is True, False
         self.given, self.planned, self._resumed = given, length, not self._left
         self._serial += 1
 
