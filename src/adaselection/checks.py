@@ -181,7 +181,7 @@ def row_losses(losses: torch.Tensor, rows: int | None, caller: str) -> None:
     if isinstance(got, str) or len(got) != 1 or rows not in (None, *got) or not losses.is_floating_point():
         shape, kind = "b" if rows is None else rows, f" of {losses.dtype}" if isinstance(got, tuple) else ""
         said = f"{caller} needs one loss for each row, shape [{shape}]; got {got}{kind}."
-        raise LossShapeError(f"{said} {advice.one_each(got, rows)}")
+        raise LossShapeError(f"{said} {advice.one_each(got, rows, skips=caller == 'record()')}")
 
 
 def some_finite(losses: torch.Tensor, mean: torch.Tensor) -> None:

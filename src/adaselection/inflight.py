@@ -41,7 +41,8 @@ class InFlight(deque[Drawn]):
         """
         if not self:
             raise AdaSelectionError(
-                "record() was called more often than batches were handed out; call it once for each batch."
+                "record() was called more often than batches were handed out. Call it once for each batch, in training "
+                "steps only: not in a validation step, and not after the pass."
             )
         self.most, self.silent = self.most or len(self), False
         if len(self) > self.most:

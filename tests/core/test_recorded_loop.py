@@ -25,7 +25,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from adaselection import AdaSelection, RecordedLoader, RecordedLosses, SingleMethod
+from adaselection import AdaSelection, RecordedLoader, RecordedLosses, SingleMethod, checks
 from adaselection.condition import Condition
 from adaselection.errors import AdaSelectionError, ArgumentError, LossShapeError, NonFiniteLossError
 from adaselection.tenure import Opening
@@ -203,9 +203,35 @@ def test_losses_of_another_length_are_refused_and_nothing_is_lost() -> None:
             with pytest.raises(LossShapeError, match=rf"shape \[4\]; got.*{fix}"):
                 loader.record(wrong)
         loader.record(torch.ones(4) * ids(batch)[0])
-        with pytest.raises(AdaSelectionError, match="more often than batches were handed out"):
+        words = r"more often than batches were handed out.*in training steps only: not in a validation step"
+        with pytest.raises(AdaSelectionError, match=words):
             loader.record(torch.ones(4))
     assert loader.records.read(torch.arange(8), now=1).losses.tolist() == [0, 0, 0, 0, 4, 4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("count", "fix"),
+    [
+        (15, r"dropped 1 of the 16 rows.*torch\.utils\.data\.Subset.*compute the losses of all rows.*loader\.skip\(\)"),
+        (2, r"dropped 14 of the 16 rows"),
+        (48, r"If a row has 3 losses of its own.*use losses\.view\(16, -1\)\.mean\(1\).*batch by batch"),
+        (17, r'Use a loss with reduction="none", and call it once for each batch'),
+        (1, r'Use a loss with reduction="none", and call it once for each batch'),
+    ],
+)
+def test_another_number_of_losses_is_told_what_it_may_be(count: int, fix: str) -> None:
+    loader = recorded(32, 16, SingleMethod("big_loss", 0.5))
+    next(iter(loader))
+    with pytest.raises(LossShapeError, match=rf"shape \[16\]; got \({count},\).*{fix}"):
+        loader.record(torch.ones(count))
+    tokens = torch.arange(48.0).view(16, 3)
+    assert torch.equal(tokens.flatten().view(16, -1).mean(1), tokens.mean(1))  # what is advised
+
+
+def test_the_other_loader_is_not_advised_to_skip() -> None:
+    with pytest.raises(LossShapeError, match=r"dropped 4 of the 16 rows") as said:
+        checks.row_losses(torch.ones(12), 16, "observe()")
+    assert "skip" not in str(said.value)
 
 
 def test_losses_may_come_late_in_the_order_of_the_batches() -> None:
