@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from evidence_examples import LEFT_OUT, MEMORIZED, OPPOSED, TAIL, TAUGHT
 
 from adaselection.errors import StateError
 from adaselection.members import members_of
 from adaselection.tenure import Opening, Tenure
 from adaselection.thresholds import Evidence, Thresholds
 from adaselection.verdicts import RARE
+from evidence_examples import LEFT_OUT, MEMORIZED, OPPOSED, TAIL, TAUGHT
 
 CALM = LEFT_OUT._replace(apart=0.6, stays=0.5)
 GONE = LEFT_OUT._replace(stays=0.1)  # shuts what is open, and opens nothing
