@@ -27,10 +27,11 @@ def stamps_of(runs: list[list[int]]) -> int | Tensor:
 
 def first_of_each(numbers: Shaped[Tensor, " b"]) -> Shaped[Tensor, " k"] | None:
     """Rows at which a number stands for the first time, in their order; None where none stands twice."""
+    found = ordered(numbers)
+    if not bool((found[1:] == found[:-1]).any()):
+        return None
     found, order = numbers.sort(stable=True)
     again = found[1:] == found[:-1]
-    if not bool(again.any()):
-        return None
     return order[torch.cat((again.new_ones(1), ~again))].sort().values
 
 

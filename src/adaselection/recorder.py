@@ -62,7 +62,7 @@ class Recorder:
         if self._over:
             self.waiting.most = 0
         if self.policy.reads_targets:
-            drawn = replace(drawn, targets=targets_of(batch, drawn.ids))
+            drawn = Drawn(drawn.ids, drawn.weights, drawn.selected, targets_of(batch, drawn.ids))
         self.waiting.append(drawn)
         self.meter.handed_out(len(drawn.ids))
         self._over = False
