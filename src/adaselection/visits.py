@@ -49,8 +49,8 @@ class Visits:
 
     def fell(self, old: Float[Tensor, " b"], new: Float[Tensor, " b"]) -> None:
         """Take losses by the record, and now, both as a record has them; else rounding tells which are lower."""
-        old, new = (fitted(losses, torch.bfloat16).to(losses.dtype) for losses in (old, new))
-        self._progress += torch.stack((torch.ones_like(new), old, new)).sum(1).cpu()
+        self._progress[0] += len(new)
+        self._progress[1:] += fitted(torch.stack((old, new)), torch.bfloat16).double().sum(1).cpu()
 
     def find(self, counts: Float[Tensor, "2 b"], losses: Float[Tensor, " b"]) -> None:
         """Take losses, and what each stands for: of the draws of ``hard``, and of all, as `worth.stood_for` says."""
