@@ -217,7 +217,9 @@ def _told(values: Float[Tensor, " k"], upper: Bool[Tensor, " k"], walk: int) -> 
     distinct, places = values.unique(return_inverse=True)
     counts = places.bincount(), places[upper].bincount(minlength=len(distinct))
     rows, above = (count.double() for count in counts)
-    enough = len(distinct) * _EACH <= len(values) or F.values_behind(len(distinct), len(values)) * _EACH <= walk
+    enough = len(distinct) * _EACH <= len(values)
+    if walk and not enough:
+        enough = F.values_behind(len(distinct), len(values)) * _EACH <= walk
     classes = enough and bool((distinct == distinct.round()).all())
     explained = F.explained(rows, above) if classes else max(F.one_sided(rows, above), _by_frequent(rows, above))
     return explained, float(not classes), float(rows.max()) / len(values), F.emptied(rows, above) if classes else 0.0
